@@ -1,0 +1,59 @@
+# Everything a developer does. `setup` needs Python 3.11+ and make, nothing else; the other targets call it first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types check docs build bench clean
+
+help:
+	@echo "make demo    install, start the emulator, ask it through LangChain and LlamaIndex"
+	@echo "make test    the whole test-suite"
+	@echo "make check   lint, types, tests with coverage, docs: what must be green before a commit"
+	@echo "make lint | format | types | docs | build | bench | clean"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/ragflow-integrations demo
+
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+check: lint types docs
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+
+build: setup
+	$(BIN)/python -m build --outdir dist
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) dist site build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

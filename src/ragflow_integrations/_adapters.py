@@ -1,0 +1,153 @@
+"""What both adapters share: their clients, the assistant they speak for, and chunks and citations as plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import arguments
+from ragflow_integrations.client import RAGFlowClient
+from ragflow_integrations.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import SecretStr
+
+    from ragflow_integrations.async_client import AsyncRAGFlowClient
+    from ragflow_integrations.models import Chunk, Citation, JsonValue, Timeout
+
+
+class Clients:
+    """The client an adapter was given, or one made from its arguments, and the twin of it for the other mode.
+
+    Both are made when first needed: importing aiohttp, and reading RAGFLOW_BASE_URL and RAGFLOW_API_KEY, wait until then.
+
+    Args:
+        client: A client to share; excludes the other arguments.
+        base_url: See `RAGFlowClient`; so are the others.
+        api_key: API key.
+        timeout: Limits.
+        max_retries: Repetitions.
+
+    Raises:
+        InvalidArgumentError: `client` is no client, or is given together with `base_url` or `api_key`.
+    """
+
+    def __init__(
+        self,
+        client: RAGFlowClient | AsyncRAGFlowClient | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | SecretStr | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        self._sync: RAGFlowClient | None = None
+        self._async: AsyncRAGFlowClient | None = None
+        if client is None:
+            self._sync = RAGFlowClient(base_url, api_key, timeout=timeout, max_retries=max_retries)
+        elif base_url is not None or api_key is not None:
+            raise InvalidArgumentError("client", "excludes `base_url` and `api_key`: the client has its own")
+        elif isinstance(client, RAGFlowClient):
+            self._sync = client
+        elif hasattr(client, "as_sync"):
+            self._async = client
+        else:
+            raise InvalidArgumentError(
+                "client", f"must be a RAGFlowClient or an AsyncRAGFlowClient, not {type(client).__name__}"
+            )
+
+    @property
+    def sync(self) -> RAGFlowClient:
+        """The synchronous client."""
+        if self._sync is None:
+            assert self._async is not None  # noqa: S101 - one of the two is set from the start
+            self._sync = self._async.as_sync()
+        return self._sync
+
+    @property
+    def asynchronous(self) -> AsyncRAGFlowClient:
+        """The asynchronous client."""
+        if self._async is None:
+            self._async = self.sync.as_async()
+        return self._async
+
+
+class Assistant:
+    """The chat assistant an adapter speaks for: named by id, or by name and looked up once.
+
+    Args:
+        chat_id: Its id.
+        chat_name: Its exact name.
+
+    Raises:
+        InvalidArgumentError: Not exactly one is given, or it is empty.
+    """
+
+    def __init__(self, *, chat_id: str | None = None, chat_name: str | None = None) -> None:
+        given = arguments.exactly_one(chat_id=chat_id, chat_name=chat_name)
+        arguments.text(given, chat_id if given == "chat_id" else chat_name)
+        self.chat_name = chat_name
+        self.chat_id = chat_id
+
+    def resolve(self, clients: Clients) -> str:
+        """Give its id.
+
+        Raises:
+            ChatNotFoundError: There is no assistant of this name.
+        """
+        if self.chat_id is None:
+            self.chat_id = clients.sync.chats.find(str(self.chat_name)).id
+        return self.chat_id
+
+    async def aresolve(self, clients: Clients) -> str:
+        """Give its id, asynchronously."""
+        if self.chat_id is None:
+            self.chat_id = (await clients.asynchronous.chats.find(str(self.chat_name))).id
+        return self.chat_id
+
+
+def chunk_metadata(chunk: Chunk) -> dict[str, JsonValue]:
+    """Describe a chunk in flat, JSON-safe data, under the same keys in both frameworks.
+
+    Keys: `chunk_id`, `document_id`, `document_name`, `dataset_id`, `similarity`, `vector_similarity`, `term_similarity`,
+    `positions`; and where known `image_id`, `url`, `doc_type`, `highlight`, `document_metadata`.
+    """
+    described: dict[str, JsonValue] = {
+        "chunk_id": chunk.id,
+        "document_id": chunk.document_id,
+        "document_name": chunk.document_name,
+        "dataset_id": chunk.dataset_id,
+        "similarity": chunk.similarity,
+        "vector_similarity": chunk.vector_similarity,
+        "term_similarity": chunk.term_similarity,
+        "positions": [list(box) for box in chunk.positions],
+    }
+    optional: dict[str, JsonValue] = {
+        "image_id": chunk.image_id,
+        "url": chunk.url,
+        "doc_type": chunk.doc_type,
+        "highlight": chunk.highlight,
+        "document_metadata": dict(chunk.document_metadata),
+    }
+    return described | {key: value for key, value in optional.items() if value}
+
+
+def citation_data(citation: Citation) -> dict[str, JsonValue]:
+    """Describe a citation in JSON-safe data: where it is in the answer, what it supports, and the chunk it points to."""
+    return {
+        "index": citation.index,
+        "number": citation.number,
+        "start": citation.start,
+        "end": citation.end,
+        "claim_start": citation.claim_start,
+        "claim_end": citation.claim_end,
+        **chunk_metadata(citation.chunk),
+    }
+
+
+def citation_spans(citations: Sequence[object]) -> list[tuple[int, int]]:
+    """Read the marker spans of citations described by `citation_data`, for `strip_markers`."""
+    described = [item for item in citations if isinstance(item, dict)]
+    spans = [(item.get("start"), item.get("end")) for item in described]
+    return [(start, end) for start, end in spans if isinstance(start, int) and isinstance(end, int)]

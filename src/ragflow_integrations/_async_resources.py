@@ -1,0 +1,401 @@
+"""The resources of `AsyncRAGFlowClient`, the twins of `_resources`: one short method for each call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ragflow_integrations import _uploads as uploads
+from ragflow_integrations import _waiting as waiting
+from ragflow_integrations._protocol import datasets, operations
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from ragflow_integrations._async_transport import AsyncTransport
+    from ragflow_integrations._settings import Settings
+    from ragflow_integrations.models import (
+        Agent,
+        Chat,
+        Chunk,
+        Dataset,
+        Document,
+        JsonValue,
+        ParsingProgress,
+        Session,
+    )
+
+
+class AsyncChats:
+    """Chat assistants."""
+
+    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+
+    async def create(
+        self,
+        name: str,
+        *,
+        dataset_ids: Sequence[str] = (),
+        description: str | None = None,
+        llm: Mapping[str, JsonValue] | None = None,
+        prompt: Mapping[str, JsonValue] | None = None,
+    ) -> Chat:
+        """Create a chat assistant.
+
+        Args:
+            name: Unique name.
+            dataset_ids: Datasets to answer from; none for a plain LLM chat.
+            description: Free text.
+            llm: `llm_id` (or `model_name`), `temperature`, `top_p`, `presence_penalty`, `frequency_penalty`,
+                `max_tokens`.
+            prompt: `system`, `prologue`, `empty_response`, `quote`, `parameters` (older: `prompt`, `opener`, `show_quote`,
+                `variables`), `similarity_threshold`, `vector_similarity_weight` (or `keywords_similarity_weight`), `top_n`,
+                `top_k`, `rerank_id` (or `rerank_model`) and more.
+
+        Raises:
+            InvalidRequestError: The name is taken, or a dataset has no parsed document.
+        """
+        return await self._transport.run(
+            operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
+        )
+
+    async def get(self, chat_id: str) -> Chat:
+        """Get a chat assistant.
+
+        Raises:
+            ChatNotFoundError: There is none with this id.
+        """
+        return await self._transport.run(operations.get_chat(chat_id))
+
+    async def find(self, name: str) -> Chat:
+        """Get a chat assistant by its exact name.
+
+        Raises:
+            ChatNotFoundError: There is none with this name.
+        """
+        return await self._transport.run(operations.find_chat(name))
+
+    def list(self, *, name: str | None = None) -> AsyncIterator[Chat]:
+        """Iterate over the chat assistants, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(operations.list_chats(name=name))
+
+    async def update(
+        self,
+        chat_id: str,
+        *,
+        name: str | None = None,
+        dataset_ids: Sequence[str] | None = None,
+        description: str | None = None,
+        llm: Mapping[str, JsonValue] | None = None,
+        prompt: Mapping[str, JsonValue] | None = None,
+    ) -> Chat:
+        """Change a chat assistant; what is not named stays, its datasets too (RAGFlow 0.22–0.24 would detach them).
+
+        Args:
+            chat_id: The assistant.
+            name: New name.
+            dataset_ids: Datasets to answer from instead; none for a plain LLM chat.
+            description: Free text.
+            llm: See `create`.
+            prompt: See `create`.
+        """
+        return await self._transport.run(
+            operations.update_chat(
+                self._settings.profile,
+                chat_id,
+                name=name,
+                dataset_ids=dataset_ids,
+                description=description,
+                llm=llm,
+                prompt=prompt,
+            )
+        )
+
+    async def delete(self, chat_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
+        """Delete chat assistants and their sessions: those named, or all of them when told so."""
+        await self._transport.run(operations.delete_chats(chat_ids, delete_all=delete_all))
+
+
+class AsyncSessions:
+    """Sessions of chat assistants: conversations the server keeps."""
+
+    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+
+    async def create(self, chat_id: str, name: str = "New session") -> Session:
+        """Create a session.
+
+        Raises:
+            ChatNotFoundError: There is no such assistant.
+        """
+        return await self._transport.run(operations.create_session(chat_id, name))
+
+    async def get(self, chat_id: str, session_id: str) -> Session:
+        """Get a session with its messages and their references.
+
+        Raises:
+            SessionNotFoundError: The assistant has no such session.
+        """
+        return await self._transport.run(operations.get_session(chat_id, session_id))
+
+    def list(self, chat_id: str, *, name: str | None = None) -> AsyncIterator[Session]:
+        """Iterate over the sessions of an assistant, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(operations.list_sessions(chat_id, name=name))
+
+    async def update(self, chat_id: str, session_id: str, *, name: str) -> Session:
+        """Rename a session."""
+        return await self._transport.run(operations.update_session(chat_id, session_id, name=name))
+
+    async def delete_message(self, chat_id: str, session_id: str, message_id: str) -> None:
+        """Delete a turn, question and answer (RAGFlow ≥ 0.25).
+
+        Raises:
+            UnsupportedByServerError: The server is older.
+        """
+        await self._transport.run(operations.delete_message(self._settings.profile, chat_id, session_id, message_id))
+
+    async def feedback(
+        self, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None = None
+    ) -> None:
+        """Rate an answer (RAGFlow ≥ 0.25).
+
+        Raises:
+            UnsupportedByServerError: The server is older.
+        """
+        await self._transport.run(
+            operations.rate_message(self._settings.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
+        )
+
+    async def delete(self, chat_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
+        """Delete sessions: those named, or all of the assistant's when told so."""
+        await self._transport.run(operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
+
+
+class AsyncDatasets:
+    """Datasets: parsed documents to answer from."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        embedding_model: str | None = None,
+        chunk_method: str | None = None,
+    ) -> Dataset:
+        """Create a dataset.
+
+        Args:
+            name: Unique name.
+            description: Free text.
+            embedding_model: Model of its vectors, as `name@factory`; default the tenant's.
+            chunk_method: How documents are cut: `"naive"`, `"qa"`, `"book"` …
+        """
+        return await self._transport.run(
+            datasets.create_dataset(name, description=description, embedding_model=embedding_model, chunk_method=chunk_method)
+        )
+
+    async def get(self, dataset_id: str) -> Dataset:
+        """Get a dataset.
+
+        Raises:
+            DatasetNotFoundError: There is none with this id.
+        """
+        return await self._transport.run(datasets.get_dataset(dataset_id))
+
+    async def find(self, name: str) -> Dataset:
+        """Get a dataset by its exact name.
+
+        Raises:
+            DatasetNotFoundError: There is none with this name.
+        """
+        return await self._transport.run(datasets.find_dataset(name))
+
+    def list(self, *, name: str | None = None) -> AsyncIterator[Dataset]:
+        """Iterate over the datasets, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(datasets.list_datasets(name=name))
+
+    async def update(
+        self,
+        dataset_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        embedding_model: str | None = None,
+    ) -> Dataset:
+        """Change a dataset; what is not named stays."""
+        return await self._transport.run(
+            datasets.update_dataset(dataset_id, name=name, description=description, embedding_model=embedding_model)
+        )
+
+    async def delete(self, dataset_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
+        """Delete datasets with their documents: those named, or all of them when told so."""
+        await self._transport.run(datasets.delete_datasets(dataset_ids, delete_all=delete_all))
+
+
+class AsyncDocuments:
+    """Documents of datasets: files, parsed into chunks."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def upload(self, dataset_id: str, files: Sequence[uploads.File]) -> builtins.list[Document]:
+        """Upload files; parse them next.
+
+        Args:
+            dataset_id: Dataset to add them to.
+            files: Paths, or `(file name, bytes)` pairs.
+
+        Returns:
+            The documents made, in the order of the files.
+        """
+        return await self._transport.run(datasets.upload_documents(dataset_id, await asyncio.to_thread(uploads.read, files)))
+
+    async def get(self, dataset_id: str, document_id: str) -> Document:
+        """Get a document.
+
+        Raises:
+            DocumentNotFoundError: The dataset has no such document.
+        """
+        return await self._transport.run(datasets.get_document(dataset_id, document_id))
+
+    def list(self, dataset_id: str, *, name: str | None = None, keywords: str | None = None) -> AsyncIterator[Document]:
+        """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
+
+    async def download(self, dataset_id: str, document_id: str) -> bytes:
+        """Get the file of a document."""
+        return await self._transport.fetch(datasets.download_document(dataset_id, document_id))
+
+    async def delete(self, dataset_id: str, document_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
+        """Delete documents with their chunks: those named, or all of the dataset's when told so."""
+        await self._transport.run(datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
+
+    async def parse(self, dataset_id: str, document_ids: Sequence[str]) -> None:
+        """Start parsing documents; `wait` for its end."""
+        await self._transport.run(datasets.parse_documents(dataset_id, document_ids))
+
+    async def stop(self, dataset_id: str, document_ids: Sequence[str]) -> None:
+        """Stop parsing documents."""
+        await self._transport.run(datasets.stop_parsing(dataset_id, document_ids))
+
+    async def wait(
+        self,
+        dataset_id: str,
+        document_ids: Sequence[str],
+        *,
+        progress: Callable[[ParsingProgress], None] | bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the sync twin
+    ) -> builtins.list[Document]:
+        """Wait until documents are parsed.
+
+        Args:
+            dataset_id: Their dataset.
+            document_ids: The documents.
+            progress: Called after each look at the server; True shows a progress bar (needs the `cli` extra).
+            timeout: Seconds to wait at most; None waits for ever.
+
+        Returns:
+            The documents, parsed, in the server's order.
+
+        Raises:
+            DocumentParsingError: A document failed or was stopped; the message gives the server's log.
+            RequestTimeoutError: They were not parsed in time.
+        """
+        with waiting.Waiting(document_ids, progress, timeout) as wait:
+            while True:
+                state = await self._transport.run(datasets.parsing_states(dataset_id, wait.document_ids))
+                pause = wait.look(state)
+                if pause is None:
+                    return wait.documents
+                await asyncio.sleep(pause)
+
+
+class AsyncChunks:
+    """Chunks of documents."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    def list(self, dataset_id: str, document_id: str, *, keywords: str | None = None) -> AsyncIterator[Chunk]:
+        """Iterate over the chunks of a document, asking for pages as they are needed."""
+        return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
+
+    async def create(
+        self,
+        dataset_id: str,
+        document_id: str,
+        content: str,
+        *,
+        important_keywords: Sequence[str] | None = None,
+        questions: Sequence[str] | None = None,
+    ) -> Chunk:
+        """Add a chunk to a document."""
+        return await self._transport.run(
+            datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
+        )
+
+    async def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:
+        """Delete chunks of a document."""
+        await self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
+
+
+class AsyncAgents:
+    """Agents and their sessions. They are asked with `await client.ask(question, agent_id=…)` and `client.stream`."""
+
+    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+
+    async def get(self, agent_id: str) -> Agent:
+        """Get an agent.
+
+        Raises:
+            AgentNotFoundError: There is none with this id.
+        """
+        return await self._transport.run(operations.get_agent(agent_id))
+
+    async def find(self, title: str) -> Agent:
+        """Get an agent by its exact title.
+
+        Raises:
+            AgentNotFoundError: There is none with this title.
+        """
+        return await self._transport.run(operations.find_agent(title))
+
+    def list(self, *, title: str | None = None) -> AsyncIterator[Agent]:
+        """Iterate over the agents, asking for pages as they are needed."""
+        return self._transport.iterate(operations.list_agents(title=title))
+
+    async def create_session(self, agent_id: str) -> Session:
+        """Create a session of an agent.
+
+        Raises:
+            AgentNotFoundError: There is no such agent.
+            UnsupportedByServerError: The server is a 0.22, which runs no agent.
+        """
+        return await self._transport.run(operations.create_agent_session(self._settings.profile, agent_id))
+
+    async def get_session(self, agent_id: str, session_id: str) -> Session:
+        """Get a session of an agent with its messages.
+
+        Raises:
+            SessionNotFoundError: The agent has no such session.
+        """
+        return await self._transport.run(operations.get_agent_session(agent_id, session_id))
+
+    def list_sessions(self, agent_id: str) -> AsyncIterator[Session]:
+        """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(operations.list_agent_sessions(agent_id))
+
+    async def delete_sessions(
+        self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False
+    ) -> None:
+        """Delete sessions of an agent: those named, or all of them when told so."""
+        await self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))

@@ -1,0 +1,397 @@
+"""Requests over `aiohttp`: connections, errors, streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import aiohttp
+from requests.utils import get_environ_proxies, select_proxy
+from tenacity import AsyncRetrying
+
+from ragflow_integrations import _failures
+from ragflow_integrations._protocol.answers import MAX_DRAIN
+from ragflow_integrations._protocol.envelope import decode, decode_file
+from ragflow_integrations._protocol.http import Reply
+from ragflow_integrations._protocol.retries import policy
+from ragflow_integrations._transport import DRAIN_SECONDS, Held, nothing
+from ragflow_integrations.errors import APIError, RAGFlowError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+
+    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._protocol.completions import Completion
+    from ragflow_integrations._protocol.http import Operation, Request
+    from ragflow_integrations._protocol.listings import Pages
+    from ragflow_integrations._settings import Settings
+    from ragflow_integrations._transport import Prepare
+    from ragflow_integrations.models import Answer, AnswerEvent, JsonObject
+
+T = TypeVar("T")
+
+
+_BUFFER = 256 * 1024
+_KEEP_ALIVE = 60
+_PROBLEMS = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
+
+
+class AsyncTransport:
+    """Sends requests on one pool of connections per event loop.
+
+    Args:
+        settings: Settings of the client.
+        session: The caller's session to use instead of own ones; it is not closed, and belongs to one event loop.
+    """
+
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession | None) -> None:
+        self._settings = settings
+        self._given = session
+        self._own: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession, None]]
+        ] = weakref.WeakKeyDictionary()
+
+    def _proxy(self) -> str | None:
+        """Give the proxy of the environment, as the synchronous client; aiohttp's own way would let netrc replace the key."""
+        url = self._settings.base_url
+        return select_proxy(url, get_environ_proxies(url))
+
+    async def _session(self) -> aiohttp.ClientSession:
+        if self._given is not None:
+            return self._given
+        loop = asyncio.get_running_loop()
+        kept = self._own.get(loop)
+        if kept is None or kept[0].closed:
+            keeper = _keep_session()
+            kept = (await anext(keeper), keeper)
+            self._own[loop] = kept
+        return kept[0]
+
+    async def aclose(self) -> None:
+        """Close idle connections of this event loop, and of others that run; a later request opens new ones."""
+        here = asyncio.get_running_loop()
+        for loop, (_, keeper) in list(self._own.items()):
+            self._own.pop(loop, None)
+            if loop is here:
+                await keeper.aclose()
+            elif loop.is_running():
+                closing = asyncio.run_coroutine_threadsafe(_close(keeper), loop)
+                await asyncio.wrap_future(closing)
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run an API call: send what it yields, give it the reply or the error."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    reply = await self.send(request)
+                except RAGFlowError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def iterate(self, pages: Pages[T]) -> AsyncIterator[T]:
+        """Iterate over a listing, asking for pages as they are needed."""
+        number, last = 1, False
+        while not last:
+            page = await self.run(pages(number))
+            for item in page.items:
+                yield item
+            number, last = number + 1, page.last
+
+    async def send(self, request: Request) -> JsonObject:
+        """Send a request and read its reply, again where that is safe."""
+        return await self._repeat(request, lambda reply: decode(reply, request, self._settings.profile))
+
+    async def fetch(self, request: Request) -> bytes:
+        """Send a request for a file, again where that is safe."""
+        return await self._repeat(request, lambda reply: decode_file(reply, request))
+
+    async def _repeat(self, request: Request, read: Callable[[Reply], T]) -> T:
+        async def once() -> T:
+            failure: RAGFlowError | None = None
+            body = b""
+            response = await self._open(request)
+            try:
+                body = await response.read()
+            except _PROBLEMS as problem:
+                failure = _translate(problem, self._settings)
+            finally:
+                response.release()
+            if failure is not None:
+                raise failure
+            return read(Reply(response.status, _headers(response), body))
+
+        return await AsyncRetrying(**policy(request, self._settings.max_retries))(once)
+
+    async def ask(self, prepare: Prepare) -> Answer:
+        """Send a question and wait for the whole answer."""
+        while True:
+            completion = await self.run(prepare())
+            try:
+                if not completion.stream:
+                    return completion.answer(await self.send(completion.request))
+                connection = await self._connect(completion)
+                return await connection.gather()
+            except APIError as error:
+                if not completion.misjudged(error, self._settings.profile):
+                    raise
+
+    async def connect(self, prepare: Prepare, release: Callable[[], None] = nothing) -> Connection:
+        """Send a question and open its stream; a refusal is raised here, not at the first event."""
+        while True:
+            completion = await self.run(prepare())
+            try:
+                connection = await self._connect(completion)
+            except APIError as error:
+                if not completion.misjudged(error, self._settings.profile):
+                    raise
+            else:
+                connection.held.until_closed(release)
+                return connection
+
+    async def _connect(self, completion: Completion) -> Connection:
+        async def once() -> Connection:
+            response = await self._open(completion.request, streamed=True)
+            reader = completion.reader(response.status, _headers(response), coalesce=True)
+            connection = Connection(response, reader, self._settings)
+            if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
+                await connection.read_ahead()
+            return connection
+
+        return await AsyncRetrying(**policy(completion.request, self._settings.max_retries))(once)
+
+    async def _open(self, request: Request, *, streamed: bool = False) -> aiohttp.ClientResponse:
+        settings = self._settings
+        form: aiohttp.FormData | None = None
+        if request.files:
+            form = aiohttp.FormData()
+            for upload in request.files:
+                form.add_field("file", upload.content, filename=upload.name)
+        session = await self._session()
+        try:
+            return await session.request(
+                request.method,
+                settings.url(request),
+                params=dict(request.params),
+                json=request.json,
+                data=form,
+                headers={"Authorization": settings.authorization} | ({"Accept-Encoding": "identity"} if streamed else {}),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=settings.timeout.connect, sock_read=settings.timeout.read
+                ),
+                allow_redirects=False,
+                proxy=self._proxy(),
+            )
+        except _PROBLEMS as problem:
+            failure = _translate(problem, settings)
+        # Raised outside of `except`, so that no exception of aiohttp, which holds the request with its key, hangs on it.
+        raise failure
+
+
+async def _keep_session() -> AsyncGenerator[aiohttp.ClientSession, None]:
+    """Hold a session open until it is closed or its event loop shuts down.
+
+    `asyncio.run` and its like close the asynchronous generators that are still open when a loop ends, so this one closes the
+    session of a caller who never did.
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+    session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER)
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def _close(keeper: AsyncGenerator[aiohttp.ClientSession, None]) -> None:
+    await keeper.aclose()
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+class Connection:
+    """An open stream: blocks of the response, through the reader.
+
+    Closes itself when it is dropped, even by the garbage collector in another thread.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, reader: AnswerReader, settings: Settings) -> None:
+        self.held = Held()
+        self.reader = reader
+        self.ready: list[AnswerEvent] = []
+        self.closed = False
+        self._response = response
+        self._settings = settings
+        self._give_up = weakref.finalize(self, _abandon, response, self.held, asyncio.get_running_loop())
+        self._give_up.atexit = False
+
+    async def read_ahead(self) -> None:
+        """Read a reply that is no event stream, so that a refusal is raised by the call itself."""
+        while not self.reader.done and not self.reader.began:
+            self.ready += await self.fill()
+        if self.reader.error is not None and not self.ready:
+            raise self.reader.error
+
+    async def gather(self) -> Answer:
+        """Read to the end; give the answer."""
+        try:
+            while not self.reader.done:
+                await self.fill()
+        finally:
+            self.close()
+        if self.reader.error is not None:
+            raise self.reader.error
+        assert self.reader.answer is not None  # noqa: S101 - done without error
+        return self.reader.answer
+
+    async def fill(self) -> list[AnswerEvent]:
+        """Read a block; give the events it completes."""
+        failure: RAGFlowError | None = None
+        block = b""
+        try:
+            block = await self._response.content.readany()
+        except _PROBLEMS as problem:
+            failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
+        except BaseException:
+            self.close()  # cancelled
+            raise
+        if self.closed:
+            failure = _failures.closed(self.reader)
+        if failure is not None:
+            self.close()
+            raise failure
+        events = self.reader.feed(block) if block else self.reader.finish()
+        if self.reader.done:
+            await _drain(self._response)
+            self._give_up()
+        return events
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        self.closed = True
+        self._give_up()
+
+
+class AsyncAnswerStream:
+    """A streamed answer: `async with client.stream(…) as stream`, then `async for event in stream`.
+
+    The last event is `Completed`, or an exception is raised once all text before it has been given. Leaving the block,
+    `aclose()`, cancelling the task or dropping the stream closes the connection at once, and the server stops generating.
+    The connection is made by `async with`, by `await client.stream(…)`, or by the first event.
+
+    Args:
+        connect: Makes the connection.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._ready: list[AnswerEvent] = []
+        self._at = 0
+        self._closed = False
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._open().__await__()
+
+    async def _open(self) -> Self:
+        if self._connection is None and not self._closed:
+            self._connection = await self._connect()
+            self._ready = self._connection.ready
+        return self
+
+    @property
+    def partial(self) -> str:
+        """The text so far."""
+        return self._connection.reader.partial if self._connection else ""
+
+    @property
+    def answer(self) -> Answer:
+        """The finished answer.
+
+        Raises:
+            StreamInterruptedError: The stream has not been read to its end.
+        """
+        answer = self._connection.reader.answer if self._connection else None
+        if answer is None:
+            raise _failures.incomplete(self.partial)
+        return answer
+
+    def __aiter__(self) -> AsyncIterator[AnswerEvent]:
+        return self
+
+    async def __anext__(self) -> AnswerEvent:
+        await self._open()
+        while self._at >= len(self._ready):
+            connection = self._connection
+            if connection is None or connection.closed:
+                raise StopAsyncIteration
+            if connection.reader.done:
+                connection.closed = True
+                if connection.reader.error is not None:
+                    raise connection.reader.error
+                raise StopAsyncIteration
+            self._at = 0
+            self._ready = []
+            self._ready = await connection.fill()
+        event = self._ready[self._at]
+        self._at += 1
+        return event
+
+    async def aclose(self) -> None:
+        """Close the connection, if it is open."""
+        self._closed = True
+        self._ready = []
+        if self._connection is not None:
+            self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return await self._open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read to the end, which is near, so that the connection can be used again."""
+    left = MAX_DRAIN
+    with contextlib.suppress(*_PROBLEMS):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0 and (block := await response.content.readany()):
+                left -= len(block)
+
+
+def _abandon(response: aiohttp.ClientResponse, held: Held, loop: asyncio.AbstractEventLoop) -> None:
+    """Give up a connection, perhaps from the garbage collector in another thread."""
+    try:
+        if loop.is_closed():
+            return
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        if here or not loop.is_running():
+            response.close()
+        else:
+            loop.call_soon_threadsafe(response.close)
+    finally:
+        held.release()
+
+
+def _translate(problem: Exception, settings: Settings) -> RAGFlowError:
+    """Give our exception for one of aiohttp."""
+    if isinstance(problem, aiohttp.ConnectionTimeoutError):
+        return _failures.connect_timeout(settings)
+    if isinstance(problem, TimeoutError):
+        return _failures.read_timeout(settings)
+    if isinstance(problem, aiohttp.ClientSSLError):
+        return _failures.tls_failed(settings, problem)
+    if isinstance(problem, aiohttp.ClientConnectorError):
+        return _failures.no_connection(settings, problem)
+    return _failures.broken(settings, problem)

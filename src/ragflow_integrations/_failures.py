@@ -1,0 +1,75 @@
+"""What both clients say when a connection fails; the words hold the address and never the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragflow_integrations.errors import ConnectionFailedError, RequestTimeoutError, StreamInterruptedError
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._settings import Settings
+    from ragflow_integrations.errors import RAGFlowError
+
+
+def connect_timeout(settings: Settings) -> RequestTimeoutError:
+    """No connection within the connect timeout."""
+    return RequestTimeoutError(
+        f"No connection to {settings.base_url} within {settings.timeout.connect:g} s. Check `base_url` and the network.",
+        sent=False,
+    )
+
+
+def read_timeout(settings: Settings) -> RequestTimeoutError:
+    """No reply within the read timeout."""
+    return RequestTimeoutError(
+        f"{settings.base_url} sent nothing for {settings.timeout.read:g} s. RAGFlow is silent while its LLM is retried; raise "
+        "`timeout` (the longest silence allowed) if that is expected."
+    )
+
+
+def tls_failed(settings: Settings, why: object) -> ConnectionFailedError:
+    """TLS could not be agreed on."""
+    return ConnectionFailedError(
+        f"TLS with {settings.base_url} failed: {why}. Check the certificate, or write http:// if the server has none.",
+        sent=False,
+    )
+
+
+def no_connection(settings: Settings, why: object) -> ConnectionFailedError:
+    """Refused, or the name is not known."""
+    return ConnectionFailedError(
+        f"Could not connect to {settings.base_url}: {why}. Is RAGFlow running there, and is `base_url` right?",
+        sent=False,
+    )
+
+
+def broken(settings: Settings, problem: BaseException) -> ConnectionFailedError:
+    """The connection broke before a reply was whole."""
+    return ConnectionFailedError(
+        f"The connection to {settings.base_url} failed: {type(problem).__name__}: {problem}. Try again; if it stays, see the "
+        "server's log."
+    )
+
+
+def cut_off(settings: Settings, reader: AnswerReader, problem: BaseException, *, silent: bool) -> RAGFlowError:
+    """A stream broke or fell silent."""
+    if silent and not reader.began:
+        return read_timeout(settings)
+    why = f"fell silent for {settings.timeout.read:g} s" if silent else f"broke ({type(problem).__name__})"
+    return StreamInterruptedError(
+        f"The answer was cut off: the connection {why}. The text so far is in `partial`.", partial=reader.partial
+    )
+
+
+def closed(reader: AnswerReader) -> StreamInterruptedError:
+    """A stream was closed while it was read."""
+    return StreamInterruptedError("The stream was closed while it was read.", partial=reader.partial)
+
+
+def incomplete(partial: str) -> StreamInterruptedError:
+    """The answer of a stream was asked for too early."""
+    return StreamInterruptedError(
+        "The answer is not complete: the stream was not read to its end. The text so far is in `partial`.",
+        partial=partial,
+    )

@@ -1,0 +1,75 @@
+"""Checks of what callers pass: wrong arguments are refused before anything is sent, by name and with the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from ragflow_integrations.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def text(name: str, value: object, *, example: str = "") -> str:
+    """Check a string that must say something."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(name, f"must be a string{example and f' such as {example}'}, not {type(value).__name__}")
+    if not value.strip():
+        raise InvalidArgumentError(name, f"must not be empty{example and f'; give one such as {example}'}")
+    return value
+
+
+def ids(name: str, value: object) -> list[str]:
+    """Check a non-empty sequence of ids; one id alone is a mistake, since a string is a sequence too."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidArgumentError(name, f"must be a list of ids, not {type(value).__name__}; write [id] for one")
+    found = [text(f"{name}[{at}]", item) for at, item in enumerate(value)]
+    if not found:
+        raise InvalidArgumentError(name, "must name at least one id")
+    return found
+
+
+def positive(name: str, value: object) -> int:
+    """Check a whole number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidArgumentError(name, f"must be a whole number above 0, not {value!r}")
+    return value
+
+
+def number(name: str, value: object) -> float:
+    """Check a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArgumentError(name, f"must be a number, not {value!r}")
+    return value
+
+
+def fraction(name: str, value: object) -> float:
+    """Check a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidArgumentError(name, f"must be a number from 0 to 1, not {value!r}")
+    return value
+
+
+def mapping(name: str, value: object) -> Mapping[str, object]:
+    """Check a mapping with string keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidArgumentError(name, f"must be a mapping with string keys, not {type(value).__name__}")
+    return value
+
+
+def exactly_one(**given: object) -> str:
+    """Check that exactly one of some arguments is given; returns its name."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) != 1:
+        wanted = " or ".join(f"`{name}`" for name in given)
+        got = f"not {' and '.join(f'`{name}`' for name in names)}" if names else "none was given"
+        raise InvalidArgumentError(next(iter(given)), f"is one of several: give exactly one of {wanted}; {got}")
+    return names[0]
+
+
+def known(name: str, given: Iterable[str], allowed: Sequence[str]) -> None:
+    """Check that all keys are known."""
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise InvalidArgumentError(name, f"has unknown keys {unknown}; known are {sorted(allowed)}")

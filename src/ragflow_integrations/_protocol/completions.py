@@ -1,0 +1,335 @@
+"""Questions: what is sent for a turn of a session, and for a stateless answer.
+
+A turn goes to the native route, which stores it; the path with the chat id in it exists in every release. A stateless answer
+goes to the OpenAI-compatible route, which stores nothing, exists in every release, and reports usage; only options it lacks
+take it to the native route of ≥ 0.27.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from ragflow_integrations._protocol import arguments, operations
+from ragflow_integrations._protocol.answers import AnswerReader, Asked, Route, whole_answer
+from ragflow_integrations._protocol.dialects import Feature, Profile, require
+from ragflow_integrations._protocol.http import Operation, Request, Subject, path
+from ragflow_integrations.citations import check_style, strip_markers
+from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
+from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ragflow_integrations.models import JsonObject, JsonValue
+
+_GENERATION = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
+_EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
+_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
+
+#: Options → what a server must be to honour them, by route.
+SESSION_FEATURES: dict[str, Feature] = {
+    "model": Feature("`model` in a session", (0, 25, 1), instead="Set the LLM on the assistant."),
+    "metadata_condition": Feature(
+        "`metadata_condition` in a session", (0, 23, 0), (0, 24, 99), "Ask without a session, or use `document_ids`."
+    ),
+    "reasoning_effort": Feature("`reasoning_effort`", (0, 24, 0)),
+    "internet": Feature("`internet`", (0, 25, 0)),
+}
+AGENT_FEATURES: dict[str, Feature] = {"return_trace": Feature("`return_trace`", (0, 23, 0))}
+STATELESS_FEATURES: dict[str, Feature] = {
+    "model": Feature("`model`", (0, 25, 1), instead="Set the LLM on the assistant."),
+    **{name: Feature(f"`{name}` without a session", (0, 26, 0), instead="Set it on the assistant.") for name in _GENERATION},
+    "metadata_condition": Feature("`metadata_condition`", (0, 23, 0), instead="Use `document_ids` in a session."),
+    **{
+        name: Feature(f"`{name}` without a session", (0, 27, 0), instead="Ask in a session.")
+        for name in ("document_ids", "reasoning_effort", "internet")
+    },
+}
+#: Stateless options that only the native route has.
+_NATIVE_ONLY = ("document_ids", "reasoning_effort", "internet")
+
+
+#: These releases take `messages` only and overwrite the session with them, so the whole history is sent; and they cut replies
+#: that do not stream after the first piece, so answers are streamed and gathered (notes §9.1, §9.5).
+MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
+
+
+def target(chat_id: str | None, agent_id: str | None) -> Subject:
+    """Check who is asked.
+
+    Raises:
+        InvalidArgumentError: Not exactly one is named.
+    """
+    if arguments.exactly_one(chat_id=chat_id, agent_id=agent_id) == "chat_id":
+        return Subject("chat assistant", arguments.text("chat_id", chat_id), ChatNotFoundError)
+    return Subject("agent", arguments.text("agent_id", agent_id), AgentNotFoundError)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A question ready to be sent.
+
+    Attributes:
+        request: The request.
+        route: Format of the reply.
+        style: Citation style.
+        session_id: The session asked, None for a stateless answer.
+        stream: Whether the reply is streamed, whatever the caller wants.
+    """
+
+    request: Request
+    route: Route
+    style: CitationStyle
+    session_id: str | None
+    stream: bool
+
+    def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
+        """Make the reader of a streamed reply."""
+        return AnswerReader(self._about(), status=status, headers=headers, coalesce=coalesce)
+
+    def answer(self, body: JsonObject) -> Answer:
+        """Read a reply that does not stream."""
+        return whole_answer(self._about(), body)
+
+    def _about(self) -> Asked:
+        return Asked(self.route, self.request, self.style, self.session_id)
+
+    def misjudged(self, error: RAGFlowError, profile: Profile) -> bool:
+        """Whether a refusal says that the question must be put as `messages`; the profile learns it."""
+        wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
+        if wants:
+            profile.learn(MESSAGES_ONLY.since, MESSAGES_ONLY.until or MESSAGES_ONLY.since)
+        return wants
+
+
+def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> CompletionOptions:
+    """Check the options of a question, of a chat assistant's turn, an agent's, or without a session.
+
+    Raises:
+        InvalidArgumentError: One is unknown or malformed.
+    """
+    known = CompletionOptions.__optional_keys__
+    for name in options:
+        if name not in known:
+            raise InvalidArgumentError(name, f"is not an option; there are {', '.join(sorted(known))}")
+    given = cast("CompletionOptions", {name: value for name, value in options.items() if value is not None})
+    _check_values(given)
+    _check_together(given, kind)
+    return given
+
+
+def _check_values(options: CompletionOptions) -> None:
+    check_style(options.get("citation_style", "bracket"))
+    if "model" in options:
+        arguments.text("model", options["model"], example="'gpt-4o@OpenAI'")
+    if "document_ids" in options:
+        arguments.ids("document_ids", options["document_ids"])
+    if "metadata_condition" in options:
+        arguments.mapping("metadata_condition", options["metadata_condition"])
+    if "variables" in options:
+        arguments.mapping("variables", options["variables"])
+    if "inputs" in options:
+        arguments.mapping("inputs", options["inputs"])
+    if options.get("reasoning_effort", "off") not in _EFFORTS:
+        raise InvalidArgumentError("reasoning_effort", f"must be one of {', '.join(_EFFORTS)}")
+    for name, value in _generation(options).items():
+        arguments.number(name, value)
+    if "max_tokens" in options:
+        arguments.positive("max_tokens", options["max_tokens"])
+
+
+#: Options that one kind of question has.
+_OF_AGENTS = ("inputs", "return_trace")
+
+
+def _check_together(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> None:
+    for name in options:
+        if (name in _OF_AGENTS) != (kind == "agent") and name != "citation_style":
+            whose = "an option of agents; ask with `agent_id`" if name in _OF_AGENTS else "no option of agents"
+            raise InvalidArgumentError(name, f"is {whose}")
+    generation = next(iter(_generation(options)), None)
+    if kind == "turn" and generation and "model" not in options:
+        raise InvalidArgumentError(
+            generation, "is honoured in a session only together with `model`; set it on the assistant instead"
+        )
+    if kind != "stateless":
+        return
+    if "variables" in options:
+        raise InvalidArgumentError("variables", "are substituted in sessions only; ask with `session_id`")
+    if "metadata_condition" in options and any(name in options for name in _NATIVE_ONLY):
+        raise InvalidArgumentError(
+            "metadata_condition", "and `document_ids`, `reasoning_effort`, `internet` exclude each other without a session"
+        )
+
+
+def check_turn(
+    question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions
+) -> tuple[Subject, CompletionOptions]:
+    """Check what a turn of a session is asked with.
+
+    Raises:
+        InvalidArgumentError: Something is missing, malformed or contradictory.
+    """
+    asked = target(chat_id, agent_id)
+    arguments.text("question", question)  # an empty one would make an agent repeat an earlier question (notes §9)
+    return asked, check_options(options, "agent" if asked.missing is AgentNotFoundError else "turn")
+
+
+def preparing(
+    profile: Profile,
+    messages: Iterable[Message | Mapping[str, str]],
+    chat_id: str,
+    options: CompletionOptions,
+    *,
+    stream: bool,
+) -> Callable[[], Operation[Completion]]:
+    """Check what a stateless question is asked with; give what prepares it.
+
+    Raises:
+        InvalidArgumentError: Something is missing, malformed or contradictory.
+    """
+    asked = target(chat_id, None)
+    written, checked = history(messages), check_options(options, "stateless")
+    return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
+
+
+def begin(profile: Profile, asked: Subject, session_id: str | None) -> Operation[str]:
+    """Give the session to ask in; one is made where none is named, since ≤ 0.24 throw the question away otherwise."""
+    if session_id is not None:
+        return arguments.text("session_id", session_id)
+    if asked.missing is AgentNotFoundError:
+        session = yield from operations.create_agent_session(profile, asked.id)
+    else:
+        session = yield from operations.create_session(asked.id)
+    return session.id
+
+
+def turn(
+    profile: Profile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
+) -> Operation[Completion]:
+    """Prepare one turn of a session; question and options are checked."""
+    of_agent = asked.missing is AgentNotFoundError
+    for name, feature in (AGENT_FEATURES if of_agent else SESSION_FEATURES).items():
+        if name in options:
+            yield from require(profile, feature)
+    body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
+    style = options.get("citation_style", "bracket")
+    if of_agent:
+        yield from require(profile, operations.AGENTS)
+        # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
+        body |= _agent_options(options) | {"stream": True}
+        request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
+        return Completion(request, "agent", style, session_id, stream=True)
+    body = {**options.get("variables", {}), **body, **_generation(options)}
+    if "model" in options:
+        body["llm_id"] = options["model"]
+    if "document_ids" in options:
+        body["doc_ids"] = ",".join(options["document_ids"])
+    if "metadata_condition" in options:
+        body["metadata_condition"] = dict(options["metadata_condition"])
+    yield from _native_only(profile, body, options)
+    if profile.supports(MESSAGES_ONLY):
+        del body["question"]
+        stream = True
+        session = yield from operations.get_session(asked.id, session_id)
+        # As stored, markers and all: what is sent becomes the stored history.
+        stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
+        body |= {"messages": [*stored, {"role": "user", "content": question}], "stream": stream}
+    request = Request("POST", path("chats", asked.id, "completions"), json=body, subject=asked)
+    return Completion(request, "native", style, session_id, stream)
+
+
+def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
+    body: dict[str, JsonValue] = {}
+    if "inputs" in options:
+        # A plain value is a short form of the object the server wants.
+        body["inputs"] = {
+            name: value if isinstance(value, dict) and "value" in value else {"value": value}
+            for name, value in options["inputs"].items()
+        }
+    if "return_trace" in options:
+        body["return_trace"] = options["return_trace"]
+    return body
+
+
+def stateless(
+    profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
+) -> Operation[Completion]:
+    """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
+    for name, feature in STATELESS_FEATURES.items():
+        if name in options:
+            yield from require(profile, feature)
+    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
+    style = options.get("citation_style", "bracket")
+    if not any(name in options for name in _NATIVE_ONLY):
+        # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
+        # cite without it.
+        extra: dict[str, JsonValue] = {"reference": True, "reference_metadata": {"include": True}}
+        if "metadata_condition" in options:
+            extra["metadata_condition"] = dict(options["metadata_condition"])
+        # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
+        body |= {"model": options.get("model", "model"), "reference": True, "extra_body": extra}
+        where = path("chats_openai", asked.id, "chat", "completions")
+        request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
+        return Completion(request, "openai", style, None, stream)
+    body |= {"pass_all_history_messages": True, "store_history_messages": False}
+    if "model" in options:
+        body["llm_id"] = options["model"]
+    if "document_ids" in options:
+        body["doc_ids"] = ",".join(options["document_ids"])
+    yield from _native_only(profile, body, options)
+    where = path("chats", asked.id, "completions")
+    request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
+    return Completion(request, "native", style, None, stream)
+
+
+def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:
+    if "internet" in options:
+        body["internet"] = options["internet"]
+    effort = options.get("reasoning_effort")
+    if effort is None:
+        return
+    if effort not in ("off", "medium"):
+        yield from require(profile, _LEVELS)
+    body["reasoning"] = _EFFORTS[effort] if profile.supports(_LEVELS) else effort != "off"
+
+
+def _generation(options: CompletionOptions) -> dict[str, JsonValue]:
+    return {name: cast("float", value) for name, value in options.items() if name in _GENERATION}
+
+
+def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:
+    """Check a history to send, and write it as the server reads it.
+
+    Raises:
+        InvalidArgumentError: It is empty, does not end with the user, or has messages that every server drops.
+    """
+    if isinstance(messages, str | Mapping) or not hasattr(messages, "__iter__"):
+        raise InvalidArgumentError("messages", "must be a list of messages; write [{'role': 'user', 'content': …}] for one")
+    written: list[JsonValue] = []
+    for at, item in enumerate(messages):
+        role, content = (item.role, item.content) if isinstance(item, Message) else _fields(at, item)
+        if role == "system":
+            raise InvalidArgumentError(
+                f"messages[{at}]",
+                "is a system message, which RAGFlow drops; put it into the assistant's prompt or a user message",
+            )
+        if role not in ("user", "assistant"):
+            raise InvalidArgumentError(f"messages[{at}]", f"has the role {role!r}; roles are 'user' and 'assistant'")
+        written.append({"role": role, "content": strip_markers(content) if role == "assistant" else content})
+    last = written[-1] if written else None
+    if not isinstance(last, dict) or last["role"] != "user":
+        raise InvalidArgumentError("messages", "must end with a message of the user, the question")
+    return written
+
+
+def _fields(at: int, item: Mapping[str, str]) -> tuple[str, str]:
+    name = f"messages[{at}]"
+    if not isinstance(item, Mapping):
+        raise InvalidArgumentError(name, f"must be a Message or a mapping with role and content, not {type(item).__name__}")
+    role, content = item.get("role"), item.get("content")
+    if not isinstance(role, str) or not isinstance(content, str):
+        raise InvalidArgumentError(name, "needs a string under 'role' and one under 'content'")
+    return role, content

@@ -1,0 +1,273 @@
+"""JSON objects of the server → models, whatever the server's version calls their fields."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from ragflow_integrations._protocol import thinking, wire
+from ragflow_integrations.models import (
+    Agent,
+    Chat,
+    Chunk,
+    Dataset,
+    Document,
+    DocumentCount,
+    Message,
+    Reference,
+    Retrieval,
+    Session,
+    Timings,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragflow_integrations.models import JsonObject, JsonValue, Role
+
+
+N = TypeVar("N", int, float)
+
+
+def chunk(data: JsonObject, *, key: str = "") -> Chunk:
+    """Read a chunk; completions, retrieval, agents and stored rows name its fields differently.
+
+    Args:
+        data: The object.
+        key: Its key where chunks come as an object; the id of a chunk that has none.
+    """
+    return Chunk(
+        id=wire.text(data, "id", "chunk_id") or key,
+        content=wire.text(data, "content", "content_with_weight"),
+        document_id=wire.text(data, "document_id", "doc_id"),
+        document_name=wire.text(data, "document_name", "document_keyword", "docnm_kwd", "doc_name", "docnm"),
+        dataset_id=wire.text(data, "dataset_id", "kb_id"),
+        similarity=wire.number(data, "similarity"),
+        vector_similarity=wire.number(data, "vector_similarity"),
+        term_similarity=wire.number(data, "term_similarity"),
+        positions=_positions(data.get("positions") or data.get("position_int")),
+        image_id=wire.text(data, "image_id", "img_id"),
+        url=wire.text_or_none(data, "url"),
+        doc_type=wire.text(data, "doc_type", "doc_type_kwd"),
+        highlight=wire.text_or_none(data, "highlight"),
+        document_metadata=wire.mapping(data, "document_metadata", "meta_fields"),
+        raw=data,
+    )
+
+
+def _positions(value: JsonValue) -> tuple[tuple[float, ...], ...]:
+    if not isinstance(value, list):
+        return ()
+    boxes = (tuple(x for x in box if isinstance(x, int | float)) for box in value if isinstance(box, list))
+    return tuple(box for box in boxes if box)
+
+
+def document_counts(value: JsonValue) -> tuple[DocumentCount, ...]:
+    """Read `doc_aggs`: a list, an empty object, or agents' object keyed by document name."""
+    return tuple(
+        DocumentCount(
+            document_id=wire.text(item, "doc_id"),
+            document_name=wire.text(item, "doc_name"),
+            count=wire.integer(item, "count") or 0,
+        )
+        for item in wire.objects(value)
+    )
+
+
+def reference(value: JsonValue) -> Reference:
+    """Read a reference: `{}`, `[]`, `{chunks, doc_aggs, total}`, or the OpenAI route's bare list of chunks."""
+    if isinstance(value, list):
+        return Reference(chunks=tuple(chunk(item) for item in wire.objects(value)))
+    if not isinstance(value, dict):
+        return Reference()
+    chunks = value.get("chunks")
+    if isinstance(chunks, dict):
+        found = tuple(chunk(item, key=key) for key, item in chunks.items() if isinstance(item, dict))
+    else:
+        found = tuple(chunk(item) for item in wire.objects(chunks))
+    return Reference(
+        chunks=found, documents=document_counts(value.get("doc_aggs")), total=wire.integer(value, "total"), raw=value
+    )
+
+
+def retrieval(data: JsonObject) -> Retrieval:
+    """Read the reply of `/retrieval`."""
+    return Retrieval(
+        chunks=tuple(chunk(item) for item in wire.objects(data.get("chunks"))),
+        documents=document_counts(data.get("doc_aggs")),
+        total=wire.integer(data, "total") or 0,
+    )
+
+
+def usage(value: JsonValue) -> Usage | None:
+    """Read the OpenAI route's `usage`."""
+    if not isinstance(value, dict):
+        return None
+    prompt = wire.integer(value, "prompt_tokens") or 0
+    completion = wire.integer(value, "completion_tokens") or 0
+    total = wire.integer(value, "total_tokens")
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion if total is None else total,
+        raw=value,
+    )
+
+
+_TIMINGS = {
+    name: re.compile(rf"^  - {label}: ([\d.]+)ms", re.MULTILINE)
+    for name, label in (("total", "Total"), ("retrieval", "Retrieval"), ("generation", "Generate answer"))
+}
+
+
+def timings(prompt: str) -> Timings | None:
+    """Read the timings behind the prompt text of a native answer (`## Time elapsed`, `api/db/services/dialog_service.py`)."""
+    block = prompt.rfind("## Time elapsed")
+    if block < 0:
+        return None
+    found = {name: pattern.search(prompt, block) for name, pattern in _TIMINGS.items()}
+    return Timings(**{name: float(match[1]) / 1000 for name, match in found.items() if match})
+
+
+def chat(data: JsonObject) -> Chat:
+    """Read a chat assistant: `llm`/`prompt` ≤ 0.24, `llm_setting`/`prompt_config` ≥ 0.25."""
+    llm = wire.mapping(data, "llm_setting", "llm")
+    prompt = wire.mapping(data, "prompt_config", "prompt")
+    datasets = wire.strings(data, "dataset_ids") or tuple(wire.text(item, "id") for item in wire.objects(data.get("datasets")))
+    keywords = wire.number(prompt, "keywords_similarity_weight")
+    quote = prompt.get("quote", prompt.get("show_quote", True))
+    return Chat(
+        id=wire.text(data, "id"),
+        name=wire.text(data, "name"),
+        description=wire.text(data, "description"),
+        dataset_ids=datasets,
+        llm_id=wire.text_or_none(data, "llm_id") or wire.text_or_none(llm, "model_name"),
+        llm=llm,
+        system_prompt=wire.text(prompt, "system", "prompt"),
+        opener=wire.text(prompt, "prologue", "opener"),
+        empty_response=wire.text(prompt, "empty_response"),
+        quote=quote is not False,
+        similarity_threshold=_first(wire.number(data, "similarity_threshold"), wire.number(prompt, "similarity_threshold")),
+        vector_similarity_weight=_first(
+            wire.number(data, "vector_similarity_weight"), None if keywords is None else 1 - keywords
+        ),
+        top_n=_first(wire.integer(data, "top_n"), wire.integer(prompt, "top_n")),
+        created_at=wire.seconds(data, "create_time"),
+        updated_at=wire.seconds(data, "update_time"),
+        raw=data,
+    )
+
+
+def _first(value: N | None, other: N | None) -> N | None:
+    return other if value is None else value
+
+
+def message(data: JsonObject) -> Message:
+    """Read a stored message; thinking stored in front of the text is told from it."""
+    reasoning, content = thinking.split(wire.text(data, "content"))
+    chunks = data.get("reference")
+    role = wire.text(data, "role")
+    return Message(
+        role=cast("Role", role) if role in ("user", "system") else "assistant",
+        content=content or reasoning,
+        reasoning=reasoning if content else "",
+        id=wire.text_or_none(data, "id"),
+        reference=reference(chunks) if chunks else None,
+        created_at=wire.seconds(data, "created_at"),
+        raw=data,
+    )
+
+
+def session(data: JsonObject) -> Session:
+    """Read a session and give each answer its reference.
+
+    ≥ 0.25 keeps references beside the messages, one per answered turn; ≤ 0.24 keeps them in the messages, and 0.23 and 0.24
+    hang each one turn too early, on the opener first.
+    """
+    stored = data.get("messages") or data.get("message")
+    messages = [message(item) for item in wire.objects(stored)]
+    beside = data.get("reference")
+    if isinstance(beside, list) and beside:
+        # From the end: 0.25.1–0.25.5 overwrite messages while references keep growing.
+        _give(messages, [reference(item) for item in beside])
+    elif _shifted(messages):
+        early = [item.reference or Reference() for item in messages if item.role == "assistant"][:-1]
+        messages = [replace(item, reference=None) for item in messages]
+        _give(messages, early)
+    return Session(
+        id=wire.text(data, "id"),
+        name=wire.text(data, "name"),
+        chat_id=wire.text_or_none(data, "chat_id", "dialog_id"),
+        agent_id=wire.text_or_none(data, "agent_id"),
+        messages=tuple(messages),
+        user_id=wire.text_or_none(data, "user_id"),
+        created_at=wire.seconds(data, "create_time"),
+        updated_at=wire.seconds(data, "update_time"),
+        raw=data,
+    )
+
+
+def _answers(messages: Sequence[Message]) -> list[int]:
+    asked = next((at for at, item in enumerate(messages) if item.role == "user"), len(messages))
+    return [at for at, item in enumerate(messages) if at > asked and item.role == "assistant"]
+
+
+def _shifted(messages: Sequence[Message]) -> bool:
+    """Whether references hang one turn early: the opener has one, and the last answer none."""
+    answers = _answers(messages)
+    return bool(answers) and "reference" in messages[0].raw and "reference" not in messages[answers[-1]].raw
+
+
+def _give(messages: list[Message], references: Sequence[Reference]) -> None:
+    for at, given in zip(reversed(_answers(messages)), reversed(references), strict=False):
+        messages[at] = replace(messages[at], reference=given)
+
+
+def agent(data: JsonObject) -> Agent:
+    """Read an agent."""
+    return Agent(
+        id=wire.text(data, "id"),
+        title=wire.text(data, "title", "name"),
+        description=wire.text(data, "description"),
+        created_at=wire.seconds(data, "create_time"),
+        updated_at=wire.seconds(data, "update_time"),
+        raw=data,
+    )
+
+
+def dataset(data: JsonObject) -> Dataset:
+    """Read a dataset."""
+    return Dataset(
+        id=wire.text(data, "id"),
+        name=wire.text(data, "name"),
+        description=wire.text(data, "description"),
+        embedding_model=wire.text(data, "embedding_model", "embd_id"),
+        chunk_method=wire.text(data, "chunk_method", "parser_id"),
+        chunk_count=wire.integer(data, "chunk_count", "chunk_num") or 0,
+        document_count=wire.integer(data, "document_count", "doc_num") or 0,
+        created_at=wire.seconds(data, "create_time"),
+        raw=data,
+    )
+
+
+_RUN_STATES = {"0": "UNSTART", "1": "RUNNING", "2": "CANCEL", "3": "DONE", "4": "FAIL"}
+
+
+def document(data: JsonObject) -> Document:
+    """Read a document."""
+    run = wire.text(data, "run", "status")
+    return Document(
+        id=wire.text(data, "id"),
+        name=wire.text(data, "name"),
+        dataset_id=wire.text(data, "dataset_id", "knowledgebase_id", "kb_id"),
+        status=_RUN_STATES.get(run, run),
+        progress=wire.number(data, "progress") or 0.0,
+        progress_message=wire.text(data, "progress_msg"),
+        size=wire.integer(data, "size") or 0,
+        chunk_count=wire.integer(data, "chunk_count", "chunk_num") or 0,
+        token_count=wire.integer(data, "token_count", "token_num") or 0,
+        metadata=wire.mapping(data, "meta_fields"),
+        raw=data,
+    )

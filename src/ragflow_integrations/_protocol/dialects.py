@@ -1,0 +1,312 @@
+"""All that differs between server versions, in one place.
+
+Nobody is asked for a version. A `Profile` per base URL narrows the range of versions the server can be, from the shape of
+its replies; what contradicts an earlier finding (the server was upgraded) replaces it. A call that needs to know more than
+the replies so far have told asks with `require`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from ragflow_integrations import errors
+from ragflow_integrations._protocol.http import Request
+from ragflow_integrations.errors import ProtocolError, RAGFlowError, UnsupportedByServerError
+from ragflow_integrations.models import ServerInfo
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.http import Operation
+    from ragflow_integrations.models import JsonObject
+
+Version: TypeAlias = tuple[int, int, int]
+
+_OLDEST: Version = (0, 17, 0)
+_NEWEST: Version = (999, 0, 0)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_NOT_FOUND = 404
+_PATCHES = 99  # stands for "any patch of this minor version" in an upper bound
+
+
+class EndpointMissing(ProtocolError):  # noqa: N818 - a signal between protocol modules; callers see another error
+    """The server has no such path or method."""
+
+
+# ------------------------------------------------------------------------------------------------------------------ errors
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One row of the error table; None matches anything.
+
+    Attributes:
+        error: Exception to raise; None means the kind of not-found error that fits the request.
+        remedy: What the caller can do.
+        codes: RAGFlow codes.
+        statuses: HTTP statuses, or a hundred of them written as 5 for 5xx.
+        pattern: Found in the message.
+        servers: Which releases were seen to do this.
+    """
+
+    error: type[errors.APIError] | None
+    remedy: str
+    codes: frozenset[int | None] | None = None
+    statuses: frozenset[int] | None = None
+    pattern: re.Pattern[str] | None = None
+    servers: str = "all"
+
+    def matches(self, status: int, code: int | None, message: str) -> bool:
+        """Whether a reply is of this row."""
+        return (
+            (self.codes is None or code in self.codes)
+            and (self.statuses is None or status in self.statuses or status // 100 in self.statuses)
+            and (self.pattern is None or self.pattern.search(message) is not None)
+        )
+
+
+def _row(
+    error: type[errors.APIError] | None,
+    pattern: str | None,
+    remedy: str,
+    *,
+    codes: tuple[int | None, ...] | None = None,
+    statuses: tuple[int, ...] | None = None,
+    servers: str = "all",
+) -> ErrorRow:
+    return ErrorRow(
+        error,
+        remedy,
+        None if codes is None else frozenset(codes),
+        None if statuses is None else frozenset(statuses),
+        None if pattern is None else re.compile(pattern),
+        servers,
+    )
+
+
+_KEY = "Check `api_key` (or RAGFLOW_API_KEY): it is made in RAGFlow under your avatar > API."
+_LIST = "Check the id, and that it belongs to the owner of this API key; RAGFlow does not tell unknown from foreign."
+
+#: First match wins. Seen in recordings unless the notes are named.
+ERROR_TABLE: tuple[ErrorRow, ...] = (
+    _row(errors.AuthenticationError, None, _KEY, statuses=(401,), servers="≥ 0.24"),
+    _row(errors.AuthenticationError, None, _KEY, codes=(401,), servers="≤ 0.23 with HTTP 200"),
+    _row(
+        errors.AuthenticationError,
+        "API key|Authentication",
+        _KEY,
+        codes=(102, 109),
+        servers="≤ 0.25; 102 for beta keys",
+    ),
+    _row(errors.AuthenticationError, "uthorization", _KEY, codes=(0,), servers="≤ 0.24: success with data false"),
+    _row(errors.PermissionDeniedError, None, "Use a key of the owner.", statuses=(403,)),
+    _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(403,)),
+    _row(errors.RateLimitError, None, "Wait, then try again.", statuses=(429,), servers="proxies"),
+    _row(
+        errors.InvalidRequestError,
+        None,
+        "The body is larger than the proxy allows.",
+        statuses=(413,),
+        servers="proxies",
+    ),
+    _row(errors.ServerError, None, "Try again later; see the server's log.", statuses=(5,)),
+    _row(
+        errors.SessionNotFoundError,
+        r"[Ss]ession not found|own the session|[Ss]ession does not (?:exist|belong)",
+        "Create a session, or leave `session_id` out.",
+    ),
+    _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocument not found", "Check `document_ids`."),
+    _row(errors.DatasetNotFoundError, r"own the dataset|lacks permission for dataset|[Dd]ataset not found", _LIST),
+    _row(errors.DatasetNotFoundError, r"<id>.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
+    _row(
+        errors.ChatNotFoundError,
+        r"(?:Assistant|Chat)\(.*\) not found|[Cc]hat doesn't exist|own the (?:chat|assistant)|Chat not found",
+        _LIST,
+    ),
+    _row(
+        errors.AgentNotFoundError,
+        r"agent doesn't exist|canvas not found|own the agent|[Aa]gent not found|access the agent",
+        _LIST,
+    ),
+    _row(errors.AgentNotFoundError, None, _LIST, codes=(103,), servers="≥ 0.25"),
+    _row(None, None, _LIST, codes=(109,), servers="≥ 0.25: `no authorization`"),
+    _row(
+        errors.EmbeddingModelMismatchError,
+        "different embedding models",
+        "Search datasets of one embedding model at a time.",
+    ),
+    _row(
+        errors.ModelUnavailableError,
+        r"`(?:llm_id|model_name|rerank_id|rerank_model|tenant_llm_id)`.*doesn't exist|Cannot use specified model"
+        r"|(?:LLM|Model)\(.*\) not (?:found|authorized)",
+        "Name a model that is configured in RAGFlow under Model providers, as `name@factory`.",
+    ),
+    _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(108,), servers="notes §4"),
+    _row(errors.ServerError, None, "Try again later.", codes=(105, 106, 500), servers="105, 106: notes §4"),
+    _row(errors.InvalidRequestError, "^<BadRequest|must be", "Check the arguments.", codes=(100,)),
+    _row(errors.ServerError, None, "An exception of the server; see its log.", codes=(100,)),
+    _row(errors.InvalidRequestError, None, "Check the arguments.", codes=(101, 102, 400, 409, 411)),
+    _row(errors.InvalidRequestError, None, "Check the arguments.", statuses=(4,)),
+    _row(errors.APIError, None, "See the server's log."),
+)
+
+_MISSING = re.compile(r"<(?:NotFound '404|MethodNotAllowed '405)")
+
+
+def endpoint_missing(status: int, code: int | None, message: str) -> bool:
+    """Whether a reply says that there is no such path or method, in any release's spelling (notes §4)."""
+    return status in (404, 405) or code in (404, 405) or (code == 100 and _MISSING.match(message) is not None)  # noqa: PLR2004 - RAGFlow's code for an exception
+
+
+def nothing_found(error: RAGFlowError) -> bool:
+    """Whether a retrieval failed only because the datasets hold no parsed chunk yet (notes §1.7)."""
+    return isinstance(error, errors.APIError) and "No chunk found" in error.message
+
+
+# ---------------------------------------------------------------------------------------------------------------- features
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something not every release can do.
+
+    Attributes:
+        what: In words, for messages: "`document_ids` in a stateless call".
+        since: First release that can.
+        until: Last release that can, None for the newest.
+        instead: What to do without it.
+        broken: First and last of the releases in between that cannot.
+    """
+
+    what: str
+    since: Version
+    until: Version | None = None
+    instead: str = ""
+    broken: tuple[Version, Version] | None = None
+
+
+def _text(version: Version) -> str:
+    return ".".join(str(part) for part in version)
+
+
+class Profile:
+    """What is known of the server at one base URL: the range of versions it can be."""
+
+    def __init__(self) -> None:
+        self.low: Version = _OLDEST
+        self.high: Version = _NEWEST
+        self.version: str | None = None
+        self.probed = False
+
+    def learn(self, low: Version = _OLDEST, high: Version = _NEWEST) -> None:
+        """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
+        if low > self.high or high < self.low:
+            self.low, self.high, self.version, self.probed = low, high, None, False
+        else:
+            self.low, self.high = max(low, self.low), min(high, self.high)
+
+    def learn_version(self, text: str) -> None:
+        """Take the server's own word: `v0.27.0`, `v0.24.0-255-g7c32e20`, `v0.20.5 slim`; a commit or `unknown` says nothing."""
+        match = _VERSION.match(text.strip())
+        self.version = text.strip() or None
+        if match:
+            exact = (int(match[1]), int(match[2]), int(match[3]))
+            self.learn(exact, exact)
+            self.version = text.strip()
+
+    def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
+        """Take what a reply tells.
+
+        Args:
+            request: What was asked.
+            status: HTTP status.
+            body: The reply, None for an error.
+            missing: Whether the error is that there is no such path.
+        """
+        data = body.get("data") if body else None
+        if missing:
+            # ≤ 0.22.1 say it in a reply of HTTP 200, ≥ 0.23 with HTTP 404; a wrong method has HTTP 200 in all.
+            if status == _NOT_FOUND:
+                self.learn(low=(0, 23, 0))
+            if request.path == "/system/version" and not request.root:
+                self.learn(high=(0, 24, _PATCHES))
+        elif request.method == "GET" and request.path == "/chats":
+            if isinstance(data, list):
+                self.learn(high=(0, 24, _PATCHES))
+            elif isinstance(data, dict):
+                self.learn(low=(0, 25, 0))
+        elif request.path.endswith("/system/version") and isinstance(data, str):
+            self.learn_version(data)
+
+    def supports(self, feature: Feature) -> bool | None:
+        """Whether the server can; None where that is not known."""
+        if feature.broken and self.high >= feature.broken[0] and self.low <= feature.broken[1]:
+            return False if feature.broken[0] <= self.low and self.high <= feature.broken[1] else None
+        if self.high < feature.since or (feature.until is not None and self.low > feature.until):
+            return False
+        if self.low >= feature.since and (feature.until is None or self.high <= feature.until):
+            return True
+        return None
+
+    def info(self) -> ServerInfo:
+        """Give what is known."""
+        newest = None
+        if self.high != _NEWEST:
+            newest = _text(self.high) if self.high[2] < _PATCHES else f"{self.high[0]}.{self.high[1]}.x"
+        return ServerInfo(version=self.version, oldest=_text(self.low), newest=newest)
+
+    def __str__(self) -> str:
+        """Give the range in words."""
+        if self.low == self.high:
+            return _text(self.low)
+        low = "" if self.low == _OLDEST else f"{_text(self.low)} or newer"
+        high = "" if self.high == _NEWEST else f"{self.high[0]}.{self.high[1]}.x or older"
+        return " and ".join(part for part in (low, high) if part) or "of unknown version"
+
+
+def probe(profile: Profile) -> Operation[None]:
+    """Find out the server's version, by the ways its releases have (notes §1.12)."""
+    yield from _try(Request("GET", "/system/version", repeat="always"))  # ≥ 0.25
+    if profile.low != profile.high:
+        try:
+            yield Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
+        except errors.AuthenticationError:
+            profile.learn(high=(0, 23, _PATCHES))  # it wants a login's token there
+        except errors.RAGFlowError:
+            pass
+    if profile.low != profile.high:
+        yield from _try(Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always"))
+    if profile.low != profile.high and profile.high < (0, 25, 0):
+        missing = yield from _try(Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True))  # ≥ 0.22
+        profile.learn(high=(0, 21, _PATCHES)) if missing else profile.learn(low=(0, 22, 0))
+        if not missing and profile.low < (0, 23, 0):
+            profile.learn(high=(0, 22, _PATCHES))  # ≥ 0.23 would have answered a missing path with HTTP 404
+    profile.probed = True
+
+
+def _try(request: Request) -> Operation[bool]:
+    """Send a probe; gives whether the server has no such path. Other refusals tell nothing."""
+    try:
+        yield request
+    except EndpointMissing:
+        return True
+    except errors.APIError:
+        pass
+    return False
+
+
+def require(profile: Profile, feature: Feature) -> Operation[None]:
+    """Make sure the server can, asking it for its version where the replies so far do not tell.
+
+    Raises:
+        UnsupportedByServerError: It cannot.
+    """
+    if profile.supports(feature) is None and not profile.probed:
+        yield from probe(profile)
+    if profile.supports(feature) is False:
+        until = f" up to {feature.until[0]}.{feature.until[1]}" if feature.until else ""
+        gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
+        raise UnsupportedByServerError(
+            f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {profile}. "
+            f"{feature.instead}".rstrip()
+        )

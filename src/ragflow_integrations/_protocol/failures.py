@@ -1,0 +1,113 @@
+"""LLM failures, which RAGFlow sends as text of a successful answer.
+
+Seen (protocol notes §2.5 and §9): `**ERROR**: RATE_LIMIT_EXCEEDED - …` as the whole answer; on a line of its own behind it;
+glued to the last word (`one two three**ERROR**: CONNECTION_ERROR - …`, ≥ 0.23.1); without the kind (streams ≤ 0.22.1). It is
+always the end of the answer, so only the last line counts, and an answer that quotes such a text is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ragflow_integrations.errors import GenerationError
+
+MARK = "**ERROR**: "
+_KIND = re.compile(r"([A-Z][A-Z_]{2,}) - ")
+_TAIL = re.compile(r"\*(?:\*(?:E(?:R(?:R(?:O(?:R(?:\*(?:\*(?::)?)?)?)?)?)?)?)?)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An LLM failure found in an answer: the text before it, RAGFlow's word for it, the rest."""
+
+    partial: str
+    kind: str | None
+    detail: str
+
+    def error(self, partial: str) -> GenerationError:
+        """Make the exception; `partial` is the text before the failure as it was shown."""
+        kind = f" ({self.kind})" if self.kind else ""
+        return GenerationError(
+            f"The LLM behind RAGFlow failed{kind}: {self.detail or 'no details given'}. The text before the failure is in "
+            "`partial`; check the assistant's model, its key and its quota in RAGFlow.",
+            kind=self.kind,
+            detail=self.detail,
+            partial=partial,
+        )
+
+
+def find(answer: str, *, whole: bool = True) -> Failure | None:
+    """Find an LLM failure at the end of an answer's raw text.
+
+    Args:
+        answer: The answer, or its end.
+        whole: Whether `answer` is all of it, so that an error at its start is all there is.
+    """
+    at = answer.rfind(MARK)
+    if at < 0:
+        return None
+    first = len(answer) - len(answer.lstrip())
+    if whole and answer.startswith(MARK, first) and _KIND.match(answer, first + len(MARK)):
+        at = first  # nothing but the error, whose details may have lines
+    elif "\n" in answer[at:].rstrip():
+        return None
+    rest = answer[at + len(MARK) :]
+    kind = _KIND.match(rest)
+    return Failure(answer[:at].rstrip(), kind[1] if kind else None, (rest[kind.end() :] if kind else rest).strip())
+
+
+class FailureGate:
+    """Keeps a failure's text out of a stream: holds back from `**ERROR**: ` on until it is known to be no failure."""
+
+    def __init__(self) -> None:
+        self._held: list[str] = []
+        self._holding = False
+        self._new_line = False
+        self._certain = False
+        self._begun = False
+
+    def feed(self, piece: str) -> str:
+        """Take a piece; give what may be shown."""
+        shown = self._hold(piece) if self._holding else self._look(piece)
+        self._begun = self._begun or bool(shown.strip())
+        return shown
+
+    def finish(self) -> str:
+        """Give what was held back and is no failure."""
+        held = "".join(self._held)
+        failed = self._holding and (self._certain or find(held, whole=not self._begun) is not None)
+        self._held.clear()
+        return "" if failed else held
+
+    def _look(self, piece: str) -> str:
+        text = "".join((*self._held, piece))
+        self._held.clear()
+        at = text.find(MARK)
+        if at >= 0:
+            self._holding = True
+            self._new_line = False
+            self._begun = self._begun or bool(text[:at].strip())
+            return text[:at] + self._hold(text[at:])
+        tail = _TAIL.search(text)
+        if tail:
+            self._held.append(tail[0])
+            return text[: tail.start()]
+        return text
+
+    def _hold(self, piece: str) -> str:
+        self._held.append(piece)
+        self._new_line = self._new_line or "\n" in piece
+        if self._certain or not self._new_line or piece.isspace():
+            return ""
+        held = "".join(self._held)
+        if find(held, whole=not self._begun):
+            self._certain = "\n" in held.strip()
+            self._held[:] = [held]
+            return ""
+        # A quoted error; behind it there may be a real one, or the beginning of one.
+        self._held.clear()
+        self._holding = False
+        line = held.rfind("\n") + 1
+        self._begun = True
+        return held[:line] + self._look(held[line:])

@@ -1,0 +1,92 @@
+"""What an API call sends and gets back, before any HTTP library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from ragflow_integrations.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from ragflow_integrations.models import JsonObject
+
+T = TypeVar("T")
+
+#: `always`: sending it twice does no harm. `unanswered`: the same, but an answer may take minutes, so silence is not a reason.
+#: `unsent`: only if the server cannot have seen it.
+Repeat: TypeAlias = Literal["always", "unanswered", "unsent"]
+
+#: An API call: it yields requests, is sent the JSON object of each reply, and returns its result. An error reply is thrown
+#: into it, so that a call can try another spelling.
+Operation: TypeAlias = "Generator[Request, JsonObject, T]"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object of the server: its kind in words, its id, and the error that says it does not exist."""
+
+    kind: str
+    id: str
+    missing: type[NotFoundError] = NotFoundError
+
+    def __str__(self) -> str:
+        """Give it as messages name it."""
+        return f"{self.kind} {self.id!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One file of a multipart body."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: HTTP method.
+        path: Path below `/api/v1`, quoted (see `path`); `root` paths count from the server's root.
+        params: Query.
+        json: JSON body.
+        files: Files of a multipart body.
+        repeat: When it may be sent again (see `retries`).
+        subject: What the request is about: names it in messages, and decides what an ambiguous refusal means.
+        root: Whether `path` counts from the server's root instead of `/api/v1`.
+        plain: Whether the reply is plain text or a file, not an envelope.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: JsonObject | None = None
+    files: tuple[Upload, ...] = ()
+    repeat: Repeat = "unsent"
+    subject: Subject | None = None
+    root: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP reply.
+
+    Attributes:
+        status: HTTP status.
+        headers: Header names in lower case.
+        body: Decoded body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def path(*parts: str) -> str:
+    """Join path segments, quoting each whole."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)

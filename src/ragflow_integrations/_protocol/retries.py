@@ -1,0 +1,69 @@
+"""What may be sent again, and when.
+
+tenacity does the waiting: `policy` gives the arguments of its `Retrying` and `AsyncRetrying` alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from ragflow_integrations.errors import ConnectionFailedError, RateLimitError, RequestTimeoutError, ServerError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+    from tenacity.retry import retry_base
+    from tenacity.stop import stop_base
+    from tenacity.wait import WaitBaseT
+
+    from ragflow_integrations._protocol.http import Request
+
+#: Seconds: the first wait is up to the first, later ones double up to the second.
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+#: A longer `Retry-After` is the caller's decision: the error carries it.
+_LONGEST_RETRY_AFTER = 60.0
+#: A proxy's word that the server is starting, gone or too slow.
+_PASSING_STATUSES = frozenset({502, 503, 504})
+_backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+
+
+class Policy(TypedDict):
+    """Arguments of tenacity's retrying classes."""
+
+    retry: retry_base
+    wait: WaitBaseT
+    stop: stop_base
+    reraise: bool
+
+
+def policy(request: Request, max_retries: int) -> Policy:
+    """Give the retrying of one request."""
+    return Policy(
+        retry=retry_if_exception(lambda error: may_repeat(request, error)),
+        wait=_wait,
+        stop=stop_after_attempt(max_retries + 1),
+        reraise=True,
+    )
+
+
+def may_repeat(request: Request, error: BaseException) -> bool:
+    """Whether a request may be sent again after an error."""
+    if isinstance(error, RateLimitError):
+        return (error.retry_after or 0.0) <= _LONGEST_RETRY_AFTER
+    if isinstance(error, ConnectionFailedError) and not error.sent:
+        return True
+    if request.repeat == "unsent":
+        return False
+    if isinstance(error, RequestTimeoutError):
+        return request.repeat == "always"
+    if isinstance(error, ServerError):
+        return error.http_status in _PASSING_STATUSES
+    return isinstance(error, ConnectionFailedError)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RateLimitError) and error.retry_after is not None:
+        return error.retry_after
+    return _backoff(state)

@@ -1,0 +1,110 @@
+"""What a client is made of, shared by the sync and the async one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from ragflow_integrations._protocol.dialects import Profile
+from ragflow_integrations._turns import Turns
+from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.models import Timeout
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.http import Request
+
+DEFAULT_BASE_URL = "http://localhost:9380"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a client, and what its twins share: the server's profile and the turns of its sessions.
+
+    Attributes:
+        base_url: Root of the server, without `/api/v1`.
+        api_key: The key.
+        timeout: Limits in seconds.
+        max_retries: Repetitions of a request that failed in passing.
+    """
+
+    base_url: str
+    api_key: SecretStr
+    timeout: Timeout
+    max_retries: int
+    profile: Profile = field(default_factory=Profile, compare=False)
+    turns: Turns = field(default_factory=Turns, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        base_url: str | None,
+        api_key: str | SecretStr | None,
+        timeout: float | Timeout | None,
+        max_retries: int,
+    ) -> Settings:
+        """Check and complete what a caller gave.
+
+        Raises:
+            InvalidArgumentError: Something is missing or malformed.
+        """
+        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+            raise InvalidArgumentError("max_retries", f"must be a whole number from 0, not {max_retries!r}")
+        if timeout is None:
+            timeout = Timeout()
+        elif not isinstance(timeout, Timeout):
+            read = Timeout(read=timeout).read
+            timeout = Timeout(connect=min(read, Timeout().connect), read=read)
+        return cls(
+            base_url=_root(os.environ.get("RAGFLOW_BASE_URL") or DEFAULT_BASE_URL if base_url is None else base_url),
+            api_key=_key(api_key if api_key is not None else os.environ.get("RAGFLOW_API_KEY")),
+            timeout=timeout,
+            max_retries=max_retries,
+        )
+
+    def url(self, request: Request) -> str:
+        """Give the address of a request."""
+        return self.base_url + ("" if request.root else "/api/v1") + request.path
+
+    @property
+    def authorization(self) -> str:
+        """The Authorization header."""
+        return f"Bearer {self.api_key.get_secret_value()}"
+
+
+def _root(base_url: str) -> str:
+    fix = f"give the server's root such as {DEFAULT_BASE_URL!r}"
+    if not isinstance(base_url, str):
+        raise InvalidArgumentError("base_url", f"must be a string; {fix}")
+    text = base_url.strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidArgumentError("base_url", f"is not an address ({error}); {fix}") from None
+    if parts.username or parts.password:
+        raise InvalidArgumentError("base_url", "must not hold a user name or password; the key goes into `api_key`")
+    if parts.scheme not in ("http", "https") or not host:
+        raise InvalidArgumentError("base_url", f"must begin with http:// or https://, got {base_url!r}; {fix}")
+    if parts.query or parts.fragment:
+        raise InvalidArgumentError("base_url", f"must have no query and no fragment; {fix}")
+    return text.removesuffix("/api/v1").removesuffix("/v1").rstrip("/")
+
+
+def _key(api_key: str | SecretStr | None) -> SecretStr:
+    if api_key is None:
+        raise InvalidArgumentError(
+            "api_key",
+            "is missing: pass api_key=... or set RAGFLOW_API_KEY; keys are made in RAGFlow under your avatar > API",
+        )
+    secret = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
+    value = secret.get_secret_value()
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError("api_key", "must not be empty")
+    value = value.strip().removeprefix("Bearer ").strip()
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise InvalidArgumentError("api_key", "holds characters no key has (blanks, line ends, non-ASCII); copy it again")
+    return SecretStr(value)

@@ -1,0 +1,373 @@
+"""Requests over `requests`: connections, errors, streams."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+import weakref
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from tenacity import Retrying
+
+from ragflow_integrations import _failures
+from ragflow_integrations._protocol.answers import MAX_DRAIN
+from ragflow_integrations._protocol.envelope import decode, decode_file
+from ragflow_integrations._protocol.http import Reply
+from ragflow_integrations._protocol.retries import policy
+from ragflow_integrations.errors import APIError, RAGFlowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._protocol.completions import Completion
+    from ragflow_integrations._protocol.http import Operation, Request
+    from ragflow_integrations._protocol.listings import Pages
+    from ragflow_integrations._settings import Settings
+    from ragflow_integrations.models import Answer, AnswerEvent, JsonObject
+
+T = TypeVar("T")
+
+#: Makes the operation that prepares a question; made anew where the server turns out to want it put otherwise.
+Prepare: TypeAlias = "Callable[[], Operation[Completion]]"
+
+_BLOCK = 64 * 1024
+_POOL = 64
+#: Seconds a stream may take to end behind its terminator before its connection is given up.
+DRAIN_SECONDS = 1.0
+
+
+class _Key(AuthBase):
+    """Sets the Authorization header at the last moment: no header with the key in it lies about, and netrc is not asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._settings.authorization
+        return request
+
+
+def nothing() -> None:
+    """Release nothing: a stateless answer holds no session."""
+
+
+class Held:
+    """What an open stream holds, the turn of its session, and gives back when it closes.
+
+    A stream gets it when it has been opened for good: an attempt that is repeated gives nothing back.
+    """
+
+    def __init__(self) -> None:
+        self._release: Callable[[], None] | None = nothing
+
+    def until_closed(self, release: Callable[[], None]) -> None:
+        """Hold something; it is given back at once where the stream has closed already."""
+        if self._release is None:
+            release()
+        else:
+            self._release = release
+
+    def release(self) -> None:
+        """Give back what is held; a second call does nothing."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class Transport:
+    """Sends requests on one pool of connections.
+
+    Args:
+        settings: Settings of the client.
+        session: The caller's session to use instead of an own one; it is not closed.
+    """
+
+    def __init__(self, settings: Settings, session: requests.Session | None) -> None:
+        self._settings = settings
+        self._given = session
+        self._own: requests.Session | None = None
+        self._lock = threading.Lock()
+
+    def _session(self) -> requests.Session:
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if self._own is None:
+                self._own = requests.Session()
+                for scheme in ("http://", "https://"):
+                    self._own.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL))
+            return self._own
+
+    def close(self) -> None:
+        """Close idle connections; the next request opens new ones."""
+        with self._lock:
+            session, self._own = self._own, None
+        if session is not None:
+            session.close()
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an API call: send what it yields, give it the reply or the error."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    reply = self.send(request)
+                except RAGFlowError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def iterate(self, pages: Pages[T]) -> Iterator[T]:
+        """Iterate over a listing, asking for pages as they are needed."""
+        number, last = 1, False
+        while not last:
+            page = self.run(pages(number))
+            yield from page.items
+            number, last = number + 1, page.last
+
+    def send(self, request: Request) -> JsonObject:
+        """Send a request and read its reply, again where that is safe."""
+        return self._repeat(request, lambda reply: decode(reply, request, self._settings.profile))
+
+    def fetch(self, request: Request) -> bytes:
+        """Send a request for a file, again where that is safe."""
+        return self._repeat(request, lambda reply: decode_file(reply, request))
+
+    def _repeat(self, request: Request, read: Callable[[Reply], T]) -> T:
+        def once() -> T:
+            failure: RAGFlowError | None = None
+            body = b""
+            with self._open(request) as response:
+                try:
+                    body = response.content
+                except (requests.RequestException, OSError) as problem:
+                    failure = _translate(problem, self._settings)
+            if failure is not None:
+                raise failure
+            return read(Reply(response.status_code, _headers(response), body))
+
+        return Retrying(**policy(request, self._settings.max_retries))(once)
+
+    def ask(self, prepare: Prepare) -> Answer:
+        """Send a question and wait for the whole answer."""
+        while True:
+            completion = self.run(prepare())
+            try:
+                if not completion.stream:
+                    return completion.answer(self.send(completion.request))
+                with self._stream(completion) as stream:
+                    collections.deque(stream, maxlen=0)
+                    return stream.answer
+            except APIError as error:
+                if not completion.misjudged(error, self._settings.profile):
+                    raise
+
+    def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
+        """Send a question and open its stream; a refusal is raised here, not at the first event."""
+        while True:
+            completion = self.run(prepare())
+            try:
+                stream = self._stream(completion)
+            except APIError as error:
+                if not completion.misjudged(error, self._settings.profile):
+                    raise
+            else:
+                stream.held.until_closed(release)
+                return stream
+
+    def _stream(self, completion: Completion) -> AnswerStream:
+        def once() -> AnswerStream:
+            response = self._open(completion.request, streamed=True)
+            reader = completion.reader(response.status_code, _headers(response))
+            stream = AnswerStream(response, reader, self._settings)
+            if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
+                stream.read_ahead()
+            return stream
+
+        return Retrying(**policy(completion.request, self._settings.max_retries))(once)
+
+    def _open(self, request: Request, *, streamed: bool = False) -> requests.Response:
+        settings = self._settings
+        files = [("file", (upload.name, upload.content)) for upload in request.files]
+        try:
+            return self._session().request(
+                request.method,
+                settings.url(request),
+                params=dict(request.params),
+                json=request.json,
+                files=files or None,
+                auth=_Key(settings),
+                headers={"Accept-Encoding": "identity"} if streamed else None,
+                timeout=(settings.timeout.connect, settings.timeout.read),
+                allow_redirects=False,
+                stream=True,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
+            failure = _translate(problem, settings)
+        # Raised outside of `except`, so that no exception of requests, which holds the request with its key, hangs on it.
+        raise failure
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+class AnswerStream:
+    """A streamed answer: iterate it for `AnswerEvent`s; leave it early as you like.
+
+    The last event is `Completed`, or an exception is raised once all text before it has been given. Leaving the `with` block,
+    `close()`, or dropping the stream closes the connection at once, and the server stops generating.
+
+    Example:
+        >>> with client.stream("How long is the battery range?", chat_id=chat_id) as stream:  # doctest: +SKIP
+        ...     for event in stream:
+        ...         print(event)
+    """
+
+    def __init__(self, response: requests.Response, reader: AnswerReader, settings: Settings) -> None:
+        self.held = Held()
+        self._response = response
+        self._reader = reader
+        self._settings = settings
+        self._ready: list[AnswerEvent] = []
+        self._at = 0
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _abandon, response, self.held)
+        self._finalizer.atexit = False
+        self._blocks = _blocks(response)
+
+    @property
+    def partial(self) -> str:
+        """The text so far."""
+        return self._reader.partial
+
+    @property
+    def answer(self) -> Answer:
+        """The finished answer.
+
+        Raises:
+            StreamInterruptedError: The stream has not been read to its end.
+        """
+        if self._reader.answer is None:
+            raise _failures.incomplete(self.partial)
+        return self._reader.answer
+
+    def read_ahead(self) -> None:
+        """Read a reply that is no event stream, so that a refusal is raised by the call itself."""
+        while not self._reader.done and not self._reader.began:
+            self._fill()
+        if self._reader.error is not None and not self._ready:
+            raise self._reader.error
+
+    def __iter__(self) -> Iterator[AnswerEvent]:
+        return self
+
+    def __next__(self) -> AnswerEvent:
+        while self._at >= len(self._ready):
+            if self._closed:
+                raise StopIteration
+            if self._reader.done:
+                self._closed = True
+                if self._reader.error is not None:
+                    raise self._reader.error
+                raise StopIteration
+            self._fill()
+        event = self._ready[self._at]
+        self._at += 1
+        return event
+
+    def _fill(self) -> None:
+        self._at = 0
+        self._ready = []
+        failure: RAGFlowError | None = None
+        block = b""
+        try:
+            block = next(self._blocks, b"")
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as problem:
+            # urllib3 raises the last two when another thread closes the response it reads.
+            silent = isinstance(problem, urllib3.exceptions.ReadTimeoutError | TimeoutError)
+            failure = _failures.cut_off(self._settings, self._reader, problem, silent=silent)
+        if self._closed:
+            failure = _failures.closed(self._reader)
+        if failure is not None:
+            self.close()
+            raise failure
+        self._ready = self._reader.feed(block) if block else self._reader.finish()
+        if self._reader.done:
+            self._drain()
+            self._finalizer()
+
+    def _drain(self) -> None:
+        """Read to the end, which is near, so that the connection can be used again."""
+        connection = self._response.raw.connection
+        sock = connection.sock if connection is not None else None
+        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
+            if sock is not None:
+                sock.settimeout(DRAIN_SECONDS)
+            left = MAX_DRAIN
+            while left > 0 and (block := next(self._blocks, b"")):
+                left -= len(block)
+            if sock is not None:
+                sock.settimeout(self._settings.timeout.read)
+
+    def close(self) -> None:
+        """Close the connection, if it is open; also from another thread, whose blocked read then ends."""
+        self._ready = []
+        if not self._closed:
+            self._closed = True
+            if self._finalizer.alive:
+                with contextlib.suppress(ValueError, OSError, RuntimeError):
+                    self._response.raw.shutdown()
+            self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _abandon(response: requests.Response, held: Held) -> None:
+    try:
+        response.close()
+    finally:
+        held.release()
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """Give bytes the moment they come: requests' own iterators hold back text, or all of it, where a reply is not chunked."""
+    raw = response.raw
+    if raw.chunked and raw.supports_chunked_reads():
+        return iter(raw.stream(_BLOCK, decode_content=True))
+    return iter(lambda: raw.read1(_BLOCK, decode_content=True), b"")
+
+
+def _translate(problem: Exception, settings: Settings) -> RAGFlowError:
+    """Give our exception for one of requests or urllib3."""
+    inner = _innermost(problem)
+    if isinstance(problem, requests.ConnectTimeout):
+        return _failures.connect_timeout(settings)
+    if isinstance(problem, requests.Timeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        return _failures.read_timeout(settings)
+    if isinstance(problem, requests.exceptions.SSLError) or isinstance(inner, urllib3.exceptions.SSLError):
+        return _failures.tls_failed(settings, inner)
+    if isinstance(inner, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
+        return _failures.no_connection(settings, inner)
+    return _failures.broken(settings, inner)
+
+
+def _innermost(problem: BaseException) -> BaseException:
+    reason = getattr(problem, "reason", None)
+    if isinstance(reason, BaseException):
+        return _innermost(reason)
+    wrapped = [arg for arg in problem.args if isinstance(arg, BaseException)]
+    return _innermost(wrapped[0]) if wrapped else problem

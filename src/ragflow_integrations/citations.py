@@ -1,0 +1,243 @@
+"""Citation markers: grammar, spans, styles.
+
+RAGFlow marks a citation with `[ID:3]` (≥ 0.19.1) or `##3$$` (≤ 0.19.0, and table answers everywhere): a 0-based position
+in `Reference.chunks`. LLMs also write `(ID:3)`, `[ID 3]`, `【ID:3】`; the server repairs these only in texts it
+decorates, so they are accepted here. Fenced code blocks are left alone.
+
+Styles: `"bracket"` shows `[4]` for index 3, so that `[n]` is `sources[n - 1]`; `"raw"` leaves the server's marker; `"none"`
+removes it with the blank before it.
+
+Example:
+    >>> from ragflow_integrations.citations import rewrite
+    >>> rewrite("It lasts a week [ID:0].", "bracket").text
+    'It lasts a week [1].'
+    >>> rewrite("It lasts a week [ID:0].", "none").text
+    'It lasts a week.'
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.models import Citation, CitationStyle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ragflow_integrations.models import Chunk
+
+_MARKER = r"##(\d{1,6})\$\$|[\[【(][ \t]{0,2}ID[ \t]{0,2}[:：]?[ \t]{0,2}(\d{1,6})[ \t]{0,2}[\]】)]"
+# Everything that can still become a marker when more text comes.
+_BEGUN = (
+    r"#|##\d{0,6}\$?|"
+    r"[\[【(][ \t]{0,2}|[\[【(][ \t]{0,2}I|"
+    r"[\[【(][ \t]{0,2}ID[ \t]{0,2}[:：]?[ \t]{0,2}(?:\d{1,6}[ \t]{0,2})?"
+)
+_BLANKS = r"[ \t]{0,4}"
+_FULL = re.compile(_MARKER)
+_FULL_WITH_BLANKS = re.compile(f"{_BLANKS}(?:{_MARKER})")
+_HALF = re.compile(f"(?:{_BEGUN})\\Z")
+_HALF_WITH_BLANKS = re.compile(f"(?:{_BLANKS}(?:{_BEGUN})|[ \\t]{{1,4}})\\Z")
+_LONGEST = 32
+_STARTS = re.compile(r"[#\[【(\n]")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+# A sentence ends at . ! ? … followed by white space, at a full-width stop, or at the end of a line.
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*[ \t]+|[。！？][”’」』]?|[ \t]*\n\s*")
+_STOPS = ".!?…。！？\"'”’」』"
+
+
+def check_style(style: str) -> None:
+    """Raise unless `style` is a citation style.
+
+    Raises:
+        InvalidArgumentError: It is not.
+    """
+    if style not in get_args(CitationStyle):
+        raise InvalidArgumentError("citation_style", f"must be 'bracket', 'raw' or 'none', not {style!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A marker found: the number it holds and where it is in the rewritten text (empty where the style removed it)."""
+
+    key: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A text in a citation style, and its markers in order."""
+
+    text: str
+    markers: tuple[Marker, ...]
+
+
+class MarkerRewriter:
+    """Rewrites the markers of a text that comes in pieces.
+
+    A marker split over pieces is held back until it is whole; text that cannot be part of a marker is given at once.
+
+    Args:
+        style: How markers are shown.
+        number_of: The number to show for the number a marker holds; default `key + 1`.
+    """
+
+    def __init__(self, style: CitationStyle, number_of: Callable[[int], int] = lambda key: key + 1) -> None:
+        self._raw = style == "raw"
+        self._full = _FULL_WITH_BLANKS if style == "none" else _FULL
+        self._half = _HALF_WITH_BLANKS if style == "none" else _HALF
+        self._bracket = style == "bracket"
+        self._number_of = number_of
+        self._pending = ""
+        self._length = 0
+        self._fence = ""
+        self._line: list[str] | None = []
+        self.markers: list[Marker] = []
+
+    def feed(self, piece: str) -> str:
+        """Take a piece; give the rewritten text that can no longer change."""
+        text = self._pending + piece
+        half = None if self._fence and "\n" not in text else self._half.search(text, max(0, len(text) - _LONGEST))
+        keep = half.start() if half else len(text)
+        self._pending = text[keep:]
+        return self._rewrite(text[:keep])
+
+    def finish(self) -> str:
+        """Give what was held back."""
+        text, self._pending = self._pending, ""
+        return self._rewrite(text)
+
+    def _rewrite(self, text: str) -> str:
+        if not self._fence and self._line is None and not _STARTS.search(text):
+            self._length += len(text)
+            return text
+        out = []
+        for line in _LINES.findall(text):
+            out.append(self._copy(line) if self._fence else self._replace(line))
+            self._follow(line)
+        return "".join(out)
+
+    def _copy(self, text: str) -> str:
+        self._length += len(text)
+        return text
+
+    def _replace(self, text: str) -> str:
+        out = []
+        at = 0
+        for found in self._full.finditer(text):
+            out.append(self._copy(text[at : found.start()]))
+            key = int(found[1] or found[2])
+            shown = found[0] if self._raw else f"[{self._number_of(key)}]" if self._bracket else ""
+            start = self._length
+            out.append(self._copy(shown))
+            self.markers.append(Marker(key, start, self._length))
+            at = found.end()
+        out.append(self._copy(text[at:]))
+        return "".join(out)
+
+    def _follow(self, line: str) -> None:
+        """Keep account of fenced code: a fence is a line that begins with ``` or ~~~."""
+        if self._line is not None:
+            self._line.append(line)
+            begun = "".join(self._line)
+            if begun.lstrip(" \t")[:1] not in ("", "`", "~", "\n"):
+                self._line = None  # an ordinary line: nothing to remember of it
+            elif len(self._line) > 1:
+                self._line = [begun]
+        if not line.endswith("\n"):
+            return
+        whole = "".join(self._line or ())
+        self._line = []
+        fence = _FENCE.match(whole)
+        if not fence:
+            return
+        if not self._fence:
+            self._fence = fence[1]
+        elif fence[1].startswith(self._fence) and not whole[fence.end() :].strip():
+            self._fence = ""
+
+
+def rewrite(text: str, style: CitationStyle, number_of: Callable[[int], int] = lambda key: key + 1) -> Rewritten:
+    """Show the markers of a whole text in a style."""
+    rewriter = MarkerRewriter(style, number_of)
+    shown = rewriter.feed(text) + rewriter.finish()
+    return Rewritten(shown, tuple(rewriter.markers))
+
+
+def cite(
+    rewritten: Rewritten, chunks: Sequence[Chunk], index_of: Callable[[int], int] = lambda key: key
+) -> tuple[Citation, ...]:
+    """Tie markers to the chunks they point to; markers that point to none are left out.
+
+    Args:
+        rewritten: A text and its markers.
+        chunks: Chunks in the server's order.
+        index_of: The position in `chunks` for the number a marker holds.
+    """
+    text, markers = rewritten.text, rewritten.markers
+    if not markers:
+        return ()
+    sentences = [0, *(end.end() for end in _SENTENCE_END.finditer(text))]
+    citations = []
+    run = claim = (0, 0)  # the run of markers side by side that this one continues or follows; the sentence it supports
+    for marker in markers:
+        if marker is markers[0] or text[run[1] : marker.start].strip():
+            claim = _claim(text, marker.start, sentences, run)
+            run = (marker.start, marker.end)
+        else:
+            run = (run[0], marker.end)
+        index = index_of(marker.key)
+        if 0 <= index < len(chunks):
+            citations.append(
+                Citation(
+                    index=index,
+                    number=index + 1,
+                    start=marker.start,
+                    end=marker.end,
+                    claim_start=claim[0],
+                    claim_end=claim[1],
+                    chunk=chunks[index],
+                )
+            )
+    return tuple(citations)
+
+
+def _claim(text: str, marker: int, sentences: list[int], before: tuple[int, int]) -> tuple[int, int]:
+    end = marker
+    while end > 0 and text[end - 1].isspace():
+        end -= 1
+    inner = end
+    while inner > 0 and text[inner - 1] in _STOPS:
+        inner -= 1
+    start = sentences[max(0, bisect_left(sentences, max(inner, 1)) - 1)]
+    if start <= before[0] and not text[start : before[0]].strip():
+        start = before[1]  # the sentence begins behind the markers of the one before
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
+
+
+def strip_markers(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:
+    """Remove markers, for text that is sent back to a server as history.
+
+    Args:
+        text: Text of an assistant turn.
+        spans: `(start, end)` of markers known from its citations, in code points; found in any style.
+    """
+    out = []
+    at = 0
+    for start, end in sorted(spans):
+        if at <= start <= end <= len(text):
+            out.append(text[at:start].rstrip(" \t") if end > start else text[at:start])
+            at = end
+    out.append(text[at:])
+    return rewrite("".join(out), "none").text
+
+
+__all__ = ["CitationStyle", "Marker", "MarkerRewriter", "Rewritten", "check_style", "cite", "rewrite", "strip_markers"]

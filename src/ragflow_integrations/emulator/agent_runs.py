@@ -1,0 +1,232 @@
+"""One run of an agent: the events of its nodes.
+
+The agents have fixed flows: Begin, perhaps a form that asks the user for something, perhaps a retrieval, an agent node
+that writes, and a message node that says it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
+from ragflow_integrations.emulator.eras import AgentEvents
+from ragflow_integrations.emulator.model import Commands, ModelError, Task
+from ragflow_integrations.emulator.store import new_id
+from ragflow_integrations.emulator.text import count_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ragflow_integrations.emulator.answering import Hit
+    from ragflow_integrations.emulator.calls import Call
+    from ragflow_integrations.emulator.store import Agent, Session
+
+_HITS = 6
+_THRESHOLD = 0.2
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run of an agent."""
+
+    call: Call
+    agent: Agent
+    session: Session
+    is_new: bool
+    """The session was made for this run."""
+    question: str
+    inputs: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.message_id = new_id()
+        self.era = self.call.era
+        self.hits: list[Hit] = []
+        self.known: dict[str, str] = {}
+        self.reference: dict[str, Any] = {}
+        self.text = ""
+        self.thought = ""
+        self.failed = False
+
+    # Events
+
+    @property
+    def _labelled(self) -> bool:
+        """Whether events carry the session's id."""
+        return not (self.is_new and self.era.agent_forgets_session)
+
+    def _event(self, name: str, data: dict[str, Any]) -> dict[str, Any]:
+        event = {
+            "event": name,
+            "message_id": self.message_id,
+            "created_at": int(time.time()),
+            "task_id": self.session.id,
+            "data": data,
+        }
+        return event | ({"session_id": self.session.id} if self._labelled else {})
+
+    def _started(self, node: str, thoughts: str = "") -> dict[str, Any]:
+        facts = {"inputs": None, "created_at": int(time.time()), "thoughts": thoughts}
+        return self._event("node_started", facts | _component(node))
+
+    def _finished(self, node: str, inputs: dict[str, Any], outputs: dict[str, Any], error: str | None = None) -> dict[str, Any]:
+        clock = time.perf_counter()
+        facts = {
+            "inputs": inputs,
+            "outputs": outputs | {"_created_time": clock, "_elapsed_time": 0.0005},
+            "error": error,
+            "elapsed_time": 0.001,
+            "created_at": clock,
+        }
+        return self._event("node_finished", facts | _component(node))
+
+    def _message(self, content: str, number: int = 0, **flags: bool) -> dict[str, Any]:
+        audio = {"audio_binary": None} if self.era.agent_audio and number % 2 else {}
+        return self._event("message", {"content": content} | audio | flags)
+
+    def _said(self) -> dict[str, Any]:
+        """The outputs of the message node."""
+        return {"content": self.thought + self.text} | ({"downloads": []} if self.era.agent_downloads else {})
+
+    def usage(self) -> dict[str, Any]:
+        """What the run cost, where the era says so."""
+        if not self.era.agent_usage:
+            return {}
+        total = 0 if self.failed else count_tokens(self.question) + count_tokens(self.text)
+        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": total, "calls": int(not self.failed)}
+        return {"usage": usage}
+
+    async def _retrieving(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """The retrieval node; what it found is kept for the agent node."""
+        yield self._started("Retrieval:Kb", f"\nKeywords: {question}\nLooking for the most relevant articles.\n")
+        plain = Commands.of(question).question
+        query = Query(question=plain, dataset_ids=self.agent.dataset_ids, similarity_threshold=_THRESHOLD)
+        self.hits = search(self.call.store, query)[:_HITS]
+        told = "".join(
+            f"\nID: {agent_key(hit.chunk.id)}\n├── Title: {hit.chunk.document_name}\n└── Content:\n{hit.chunk.content}"
+            for hit in self.hits
+        )
+        self.known = {"Retrieval:Kb@formalized_content": told}
+        outputs = {"formalized_content": told, "json": [shapes.raw_hit(hit, self.era) for hit in self.hits]}
+        yield self._finished("Retrieval:Kb", {"query": question}, outputs)
+
+    def _key(self, index: int) -> str:
+        return str(agent_key(self.hits[index].chunk.id))
+
+    async def _writing(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
+        task = Task(
+            question=question,
+            hits=self.hits,
+            history=self.session.messages,
+            cite=lambda index: f" [ID:{self._key(index)}]",
+            failure=self.call.plan.llm_error,
+        )
+        thinking = False
+        number = 0
+        try:
+            async for token in self.call.backend.model.write(task):
+                if token.thinking != thinking:
+                    thinking = token.thinking
+                    yield self._message("", **{"start_to_think" if thinking else "end_to_think": True})
+                if thinking:
+                    self.thought += token.text
+                else:
+                    self.text += token.text
+                yield self._message(token.text, number)
+                number += 1
+        except ModelError as error:
+            self.failed = True
+            if self.era.agent_errors_stick:
+                self.call.backend.agent_errors[self.agent.id] = f"**ERROR**: {error.code} - {error.detail}"
+
+    def _ended(self) -> dict[str, Any]:
+        """The event that carries the reference, whose chunks are keyed by a hash."""
+        if self.hits and not self.failed:
+            chunks = {self._key(at): shapes.reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
+            counts = document_counts(self.hits) if self.era.agent_counts_documents else []
+            aggregates = {counted["doc_name"]: counted for counted in counts}
+            self.reference = {"chunks": chunks, "doc_aggs": aggregates}
+        if self.era.agent_null_reference:
+            return self._event("message_end", {"reference": self.reference or None})
+        return self._event("message_end", {"reference": self.reference} if self.reference else {})
+
+    async def _saying(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """The agent node and the message node, which says what the agent writes while it writes."""
+        inputs = self.known | {"sys.query": question}
+        stuck = self.call.backend.agent_errors.get(self.agent.id) if self.is_new else None
+        yield self._started("Agent:Main", f"⌛Give me a moment—starting from: \n\n{question}\n\nI’ll figure it out.")
+        if stuck:
+            self.failed = True
+            yield self._finished("Agent:Main", inputs, {"content": None, "_ERROR": stuck}, stuck)
+            return
+        yield self._started("Message:Out")
+        async for event in self._writing(question):
+            yield event
+        yield self._ended()
+        whole = (f"<think>{self.thought}</think>" if self.thought else "") + self.text
+        if not self.failed:
+            # A session that has failed before keeps the field [08_agent_err_llm_500_in_session_next_turn].
+            extra = {"_ERROR": None} if self.session.failed else {}
+            yield self._finished("Agent:Main", inputs, {"content": whole} | extra)
+        yield self._finished("Message:Out", {"Agent:Main@content": whole}, self._said())
+        clock = time.perf_counter()
+        outputs = self._said() | {"_created_time": clock, "_elapsed_time": 0.0005}
+        facts = {"inputs": {}, "outputs": outputs, "elapsed_time": 0.001, "created_at": clock}
+        yield self._event("workflow_finished", facts | self.usage())
+
+    async def _nodes(self) -> AsyncIterator[dict[str, Any]]:
+        yield self._event("workflow_started", {"inputs": {}})
+        yield self._started("begin")
+        yield self._finished("begin", {}, {})
+        question = self.question
+        if self.agent.asks:
+            if not self.inputs:
+                asked = {self.agent.asks: {"type": "line", "name": self.agent.asks, "optional": False, "options": []}}
+                yield self._event("user_inputs", {"inputs": asked, "tips": "Please fill up the form"})
+                return
+            value = self.inputs.get(self.agent.asks)
+            question = f"{question} {value.get('value', '') if isinstance(value, dict) else value or ''}".strip()
+        if self.agent.dataset_ids:
+            async for event in self._retrieving(question):
+                yield event
+        async for event in self._saying(question):
+            yield event
+
+    def _remember(self) -> None:
+        session = self.session
+        session.waits_for_input = bool(self.agent.asks) and not self.inputs
+        session.pending_question = self.question if session.waits_for_input else ""
+        session.failed = self.failed or session.failed
+        if not session.waits_for_input:
+            labels = {"id": self.message_id, "created_at": time.time()}
+            asked = {"role": "user", "content": self.question, "files": []} | labels
+            said = {"role": "assistant", "content": self.text, "reference": self.reference or []} | labels
+            session.messages += [asked, said]
+            session.references.append(self.reference)
+        self.call.store.touch(session)
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """All events of the run. It is stored when they are over."""
+        async for event in self._nodes():
+            yield event
+        self._remember()
+
+    def shows(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """An event as a client gets to see it; None if it does not."""
+        name = event["event"]
+        style = self.era.agent_events
+        if style is AgentEvents.MESSAGES and name == "node_finished":
+            return None
+        if (style is not AgentEvents.ALL or not self.is_new) and name in ("workflow_started", "node_started"):
+            return None
+        if name == "workflow_finished" and (style is not AgentEvents.ALL or not self.is_new):
+            usage = self.usage()
+            return event | {"data": usage} if usage else None
+        return event
+
+
+def _component(node: str) -> dict[str, str]:
+    return {"component_id": node, "component_name": node, "component_type": node.partition(":")[0].title()}

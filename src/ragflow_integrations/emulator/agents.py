@@ -1,0 +1,317 @@
+"""Routes of agents and their sessions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import HTMLResponse
+
+from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator.agent_runs import Run
+from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.eras import AgentEvents
+from ragflow_integrations.emulator.ingestion import finish_parsing
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.store import Agent, Session
+from ragflow_integrations.emulator.text import count_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.responses import Response
+
+    from ragflow_integrations.emulator.calls import Call
+
+_BROKEN = "'async_generator' object is not iterable"
+_ERROR_PAGE = (
+    "<!doctype html>\n<html lang=en>\n<title>500 Internal Server Error</title>\n<h1>Internal Server Error</h1>\n"
+    "<p>The server encountered an internal error and was unable to complete your request. Either the server is "
+    "overloaded or there is an error in the application.</p>\n"
+)
+
+
+# Running
+
+
+def _broken_stream(call: Call) -> Response:
+    async def frames() -> AsyncGenerator[str, None]:
+        nothing: tuple[str, ...] = ()
+        for text in nothing:
+            yield text
+
+    return call.stream(frames(), unfinished=True)
+
+
+def _lost(call: Call, refusal: Refused) -> Response:
+    """The reply where agent or session are unknown: newer servers and the oldest refuse, the others fail."""
+    if call.era.agent_new_api or call.era.agent_events is AgentEvents.CHAT:
+        raise refusal
+    return HTMLResponse(_ERROR_PAGE, 500) if call.era.agent_unknown_is_500 else _broken_stream(call)
+
+
+def _prepare(call: Call, agent_id: Any, body: dict[str, Any]) -> Run | Response:
+    finish_parsing(call.backend)
+    agent = call.store.get(Agent, agent_id)
+    if agent is None:
+        return _lost(call, refuse(103, "Make sure you have permission to access the agent.", data=False))
+    is_new = not body.get("session_id")
+    if is_new:
+        session = _new_session(call, agent, str(body.get("user_id") or ""))
+        session.messages = []
+    else:
+        found = call.store.get(Session, body["session_id"], parent=agent.id)
+        if found is None:
+            return _lost(call, refuse(102, "Session not found!"))
+        session = found
+    question = str(body.get("query") or body.get("question") or "")
+    if session.waits_for_input:
+        question = session.pending_question or question
+    # An empty question repeats the agent's last one [08_agent_completion_empty_question_no_session].
+    question = question or call.backend.agent_questions.get(agent.id, "")
+    call.backend.agent_questions[agent.id] = question
+    inputs = body.get("inputs") or {}
+    return Run(call=call, agent=agent, session=session, is_new=is_new, question=question, inputs=inputs)
+
+
+async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, None]:
+    async for event in run.events():
+        if shown := run.shows(event):
+            yield frame(shown)
+    if terminated and not (run.is_new and run.era.agent_forgets_session):
+        yield TERMINATOR
+
+
+async def _reply(run: Run) -> Response:
+    """The last event, with the text of all and the reference added to it."""
+    last: dict[str, Any] = {}
+    async for event in run.events():
+        last = event
+    said = "" if run.failed else run.thought + run.text
+    data = {key: value for key, value in last["data"].items() if key != "audio_binary"}
+    return ok(last | {"data": data | {"content": said, "reference": run.reference}})
+
+
+async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
+    """Up to 0.19: an agent answers like a chat; a new session only says its opener."""
+    call = run.call
+    labels: dict[str, Any] = {"id": run.message_id, "session_id": run.session.id}
+    if run.is_new:
+        opener: dict[str, Any] = {"answer": run.agent.prologue, "reference": {}, "id": None, "session_id": run.session.id}
+        yield call.native(opener, message="")
+    else:
+        async for event in run.events():
+            if event["event"] == "message":
+                whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.text
+                yield call.native({"answer": whole, "reference": []} | labels, message="")
+        chunks = list(run.reference.get("chunks", {}).values())
+        aggregates = list(run.reference.get("doc_aggs", {}).values())
+        reference = {"chunks": chunks, "doc_aggs": aggregates, "total": len(chunks)} if chunks else {}
+        yield call.native({"answer": run.text, "reference": reference} | labels, message="")
+    yield call.native(True, message="")
+
+
+async def _answer(call: Call, agent_id: Any, body: dict[str, Any]) -> Response:
+    era = call.era
+    streamed = bool(body.get("stream", era.agent_stream_default))
+    if era.agent_events is AgentEvents.BROKEN:
+        if not streamed:
+            raise Refused(crashed(TypeError(_BROKEN)))
+        return _broken_stream(call)
+    run = _prepare(call, agent_id, body)
+    if not isinstance(run, Run):
+        return run
+    if era.agent_events is AgentEvents.CHAT:
+        return call.stream(_chat_frames(run), question=run.question)
+    return call.stream(_frames(run), question=run.question) if streamed else await _reply(run)
+
+
+async def complete(call: Call) -> Response:
+    """``POST /agents/{agent_id}/completions``."""
+    return await _answer(call, call.arg("agent_id"), await call.body())
+
+
+async def complete_embedded(call: Call) -> Response:
+    """``POST /agentbots/{agent_id}/completions``: a stream without ``[DONE]``."""
+    body = await call.body()
+    reply = _prepare(call, call.arg("agent_id"), body)
+    return call.stream(_frames(reply, terminated=False), question=reply.question) if isinstance(reply, Run) else reply
+
+
+async def complete_by_body(call: Call) -> Response:
+    """``POST /agents/chat/completions``: the agent is named in the body."""
+    body = await call.body()
+    if not body.get("agent_id"):
+        raise refuse(101, "`agent_id` is required.", data=False)
+    if body.get("openai-compatible"):
+        return await _answer_openai(call, body["agent_id"], body)
+    return await _answer(call, body["agent_id"], body)
+
+
+# OpenAI-compatible
+
+
+async def _openai_frames(call: Call, run: Run | None, agent_id: str) -> AsyncGenerator[str, None]:
+    """One chunk for each word, an empty one at the end; unlike chats' they have a space behind ``data:``."""
+    era = call.era
+
+    def chunk(content: str, finish: str | None = None) -> str:
+        delta: dict[str, Any] = {"content": content}
+        choice: dict[str, Any] = {"delta": delta, "finish_reason": finish, "index": 0}
+        body: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "object": "chat.completion.chunk",
+            "model": agent_id,
+            "choices": [choice],
+        }
+        if era.agent_openai_full_chunks:
+            delta |= {"role": "assistant", "function_call": None, "tool_calls": None}
+            choice["logprobs"] = None
+            body |= {"created": int(time.time()), "system_fingerprint": "", "usage": None}
+        return frame(body, prefix="data: ")
+
+    if run is None:
+        yield chunk(f"**ERROR**: {_BROKEN}", "stop")
+    else:
+        async for event in run.events():
+            if event["event"] == "message":
+                yield chunk(event["data"]["content"])
+        yield chunk("")
+    yield TERMINATOR.replace("data:", "data: ")
+
+
+async def _answer_openai(call: Call, agent_id: str, body: dict[str, Any]) -> Response:
+    era = call.era
+    messages = [message for message in body.get("messages") or [] if message.get("role") in ("user", "assistant")]
+    if not messages:
+        raise refuse(102, "You must provide at least one message.")
+    question = str(messages[-1].get("content", ""))
+    run: Run | None = None
+    if era.agent_events is not AgentEvents.BROKEN:
+        prepared = _prepare(call, agent_id, {"question": question, "session_id": body.get("session_id")})
+        if not isinstance(prepared, Run):
+            return prepared
+        # These routes do not see the errors that stick [08_agent_zz1c_openai_stream_not_poisoned].
+        run = prepared
+        run.is_new = False
+    if body.get("stream", era.openai_stream_default):
+        return call.stream(_openai_frames(call, run, agent_id), question=question)
+    text = f"**ERROR**: {_BROKEN}"
+    if run is not None:
+        async for _ in run.events():
+            pass
+        text = run.text
+    asked, said = count_tokens(question), count_tokens(text)
+    usage = {
+        "prompt_tokens": asked,
+        "completion_tokens": said,
+        "total_tokens": asked + said,
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    message = {"role": "assistant", "content": text}
+    choice = {"message": message, "finish_reason": "stop", "index": 0, "logprobs": None}
+    created = int(time.time()) if era.agent_openai_created else None
+    head = {"id": str(uuid.uuid4()), "object": "chat.completion", "created": created, "model": agent_id, "param": None}
+    return Json(head | {"choices": [choice], "usage": usage})
+
+
+async def complete_openai(call: Call) -> Response:
+    """``POST /agents_openai/{agent_id}/chat/completions``."""
+    return await _answer_openai(call, call.arg("agent_id"), await call.body())
+
+
+# Agents and sessions
+
+
+async def list_agents(call: Call) -> Response:
+    """``GET /agents``: newer releases ignore ``id`` and ``title`` [08_agent_list_unknown_id]."""
+    agents = call.store.all(Agent)
+    if call.era.agent_canvas_list:
+        page = [shapes.agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
+        return ok({"canvas": page, "total": len(agents)}, "success")
+    found = find(agents, id=call.query("id"), title=call.query("title"))
+    if not found and (call.query("id") or call.query("title")):
+        raise refuse(102, "The agent doesn't exist.")
+    return ok([shapes.agent_object(call.era, agent, listed=True) for agent in call.page(found)])
+
+
+def _agent(call: Call, message: str) -> Agent:
+    agent = call.store.get(Agent, call.arg("agent_id"))
+    if agent is None:
+        raise refuse(102, message)
+    return agent
+
+
+async def get_agent(call: Call) -> Response:
+    """``GET /agents/{agent_id}``."""
+    return ok(shapes.agent_object(call.era, _agent(call, "canvas not found.")), "success")
+
+
+async def reset_agent(call: Call) -> Response:
+    """``POST /agents/{agent_id}/reset``: forgets the error that sticks to the agent."""
+    agent = _agent(call, "canvas not found.")
+    call.backend.agent_errors.pop(agent.id, None)
+    return ok(shapes.agent_dsl(agent), "success")
+
+
+def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
+    opener = {"role": "assistant", "content": agent.prologue}
+    session = Session(owner_id=agent.id, name="", user_id=user_id or shapes.TENANT, messages=[opener])
+    call.store.put(session)
+    return session
+
+
+async def create_session(call: Call) -> Response:
+    """``POST /agents/{agent_id}/sessions``."""
+    agent = _agent(call, "Agent not found.")
+    session = _new_session(call, agent, str(call.query("user_id") or ""))
+    return ok(shapes.agent_session_object(call.era, agent, session, created=True))
+
+
+async def list_sessions(call: Call) -> Response:
+    """``GET /agents/{agent_id}/sessions``."""
+    agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}.")
+    found = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
+    page = []
+    for session in call.page(found):
+        seen = shapes.agent_session_object(call.era, agent, session)
+        page.append(seen if (call.query("dsl") or "true").lower() == "false" else seen | {"dsl": shapes.agent_dsl(agent)})
+    return ok(page, "success", total=len(found)) if call.era.agent_new_api else ok(page)
+
+
+async def get_session(call: Call) -> Response:
+    """``GET /agents/{agent_id}/sessions/{session_id}``."""
+    agent = _agent(call, "canvas not found.")
+    session = call.store.get(Session, call.arg("session_id"), parent=agent.id)
+    if session is None:
+        raise refuse(102, "Session not found!")
+    return ok(shapes.agent_session_detail(call.era, agent, session), "success")
+
+
+async def delete_sessions(call: Call) -> Response:
+    """``DELETE /agents/{agent_id}/sessions``."""
+    agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}")
+    body = await call.body()
+    everything = [session.id for session in call.store.all(Session, parent=agent.id)]
+    ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
+    found = [session for key in ids if (session := call.store.get(Session, key, parent=agent.id))]
+    for session in found:
+        call.store.delete(session)
+    if ids and not found:
+        raise refuse(102, f"The agent doesn't own the session {ids[0]}")
+    return ok()
+
+
+async def delete_session(call: Call) -> Response:
+    """``DELETE /agents/{agent_id}/sessions/{session_id}``."""
+    agent = _agent(call, "canvas not found.")
+    session = call.store.get(Session, call.arg("session_id"), parent=agent.id)
+    if session is None:
+        raise refuse(102, "Session not found!")
+    call.store.delete(session)
+    return ok(True, "success")

@@ -1,0 +1,184 @@
+"""Retrieval and citation: which chunks answer a question, which sentences say it, and where the markers go."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ragflow_integrations.emulator.store import Document
+from ragflow_integrations.emulator.text import sentences, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from ragflow_integrations.emulator.store import Chunk, Store
+
+_MOST_SENTENCES: Final = 3
+_WORTH_SAYING: Final = 0.75
+"""A sentence is said if it matches the question at least so well as this share of the best one."""
+_SUPPORTS: Final = 0.6
+"""A chunk supports a sentence if it holds at least this share of the sentence's terms."""
+_MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
+_CLOSERS: Final = ".!?。！？"
+_CLAIM: Final = re.compile(rf"[^{_CLOSERS}\n]+[{_CLOSERS}]*")
+_AGENT_KEYS: Final = 500
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A retrieved chunk with its scores."""
+
+    chunk: Chunk
+    similarity: float
+    vector_similarity: float
+    term_similarity: float
+    metadata: Mapping[str, Any]
+    """The metadata of its document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is searched for, and where."""
+
+    question: str
+    dataset_ids: Collection[str]
+    document_ids: Collection[str] | None = None
+    similarity_threshold: float = 0.2
+    vector_similarity_weight: float = 0.3
+    top_k: int = 1024
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an answer may cite."""
+
+    hits: Sequence[Hit] = field(default_factory=tuple)
+
+    def cited(self, text: str) -> list[Hit]:
+        """The hits that the markers in a text point to; all hits if it has none."""
+        indices = {int(first or second) for first, second in _MARKER.findall(text)}
+        return [hit for index, hit in enumerate(self.hits) if index in indices] or list(self.hits)
+
+
+def search(store: Store, query: Query) -> list[Hit]:
+    """Retrieve chunks.
+
+    SQLite's BM25 chooses and orders the candidates. The scores that the server reports, all between 0 and 1, are the
+    share of the question's terms that a chunk holds, each weighed by its rarity, and the cosine of both texts, which
+    stands for the similarity of embeddings.
+
+    Args:
+        store: Where the chunks are.
+        query: What to search for.
+
+    Returns:
+        The hits above the threshold, best first.
+    """
+    wanted = Counter(terms(query.question))
+    total = store.chunk_total()
+    rarity = {term: math.log(1 + total / (1 + store.frequency(term))) for term in wanted}
+    whole = sum(rarity.values())
+    metadata: dict[str, Mapping[str, Any]] = {}
+    hits = []
+    for chunk in store.match(list(wanted), query.top_k):
+        if chunk.dataset_id not in query.dataset_ids or not chunk.available:
+            continue
+        if query.document_ids is not None and chunk.document_id not in query.document_ids:
+            continue
+        found = Counter(terms(" ".join([chunk.content, *chunk.important_keywords, *chunk.questions])))
+        shared = wanted.keys() & found.keys()
+        by_term = sum(rarity[term] for term in shared) / whole
+        by_vector = math.sqrt(
+            sum(wanted[term] * found[term] for term in shared)
+            / math.sqrt(sum(count**2 for count in wanted.values()) * sum(count**2 for count in found.values()))
+        )
+        similarity = query.vector_similarity_weight * by_vector + (1 - query.vector_similarity_weight) * by_term
+        if similarity >= query.similarity_threshold:
+            if chunk.document_id not in metadata:
+                document = store.get(Document, chunk.document_id)
+                metadata[chunk.document_id] = document.meta_fields if document else {}
+            hits.append(Hit(chunk, similarity, by_vector, by_term, metadata[chunk.document_id]))
+    return sorted(hits, key=lambda hit: -hit.similarity)
+
+
+def document_counts(hits: Iterable[Hit]) -> list[dict[str, Any]]:
+    """Count hits by document, as ``doc_aggs`` has them: most first."""
+    counts = Counter((hit.chunk.document_name, hit.chunk.document_id) for hit in hits)
+    return [{"doc_name": name, "doc_id": key, "count": count} for (name, key), count in counts.most_common()]
+
+
+def highlight(text: str, question: str) -> str:
+    """Mark the words of a text that a question asks for, as the server does."""
+    wanted = set(terms(question))
+    return re.sub(r"\w+", lambda word: f"<em>{word[0]}</em>" if wanted & {*terms(word[0])} else word[0], text)
+
+
+def agent_key(chunk_id: str) -> int:
+    """The number by which agents refer to a chunk: a hash of its id, below 500, and not an index."""
+    return int(hashlib.sha1(chunk_id.encode(), usedforsecurity=False).hexdigest(), 16) % _AGENT_KEYS
+
+
+def place_marker(sentence: str, marker: str) -> str:
+    """Put a marker into a sentence, before its full stop."""
+    bare = sentence.rstrip(_CLOSERS)
+    return f"{bare}{marker}{sentence[len(bare) :] or '.'}"
+
+
+def extract(question: str, hits: Sequence[Hit]) -> list[tuple[str, int]]:
+    """Pick the sentences of the hits that answer a question.
+
+    Args:
+        question: What was asked.
+        hits: The retrieved chunks.
+
+    Returns:
+        One to three sentences with the index of the chunk each is from, in the order of the chunks; none without hits.
+    """
+    wanted = set(terms(question))
+    scored: dict[str, tuple[int, int]] = {}
+    for index, hit in enumerate(hits):
+        for sentence in sentences(hit.chunk.content):
+            scored.setdefault(sentence, (len(wanted & set(terms(sentence))), index))
+    if not scored:
+        return []
+    ranked = sorted(scored.items(), key=lambda item: -item[1][0])[:_MOST_SENTENCES]
+    least = ranked[0][1][0] * _WORTH_SAYING
+    chosen = {sentence for sentence, (score, _) in ranked if score >= least}
+    return [(sentence, index) for sentence, (_, index) in scored.items() if sentence in chosen]
+
+
+def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str]) -> str:
+    """Insert markers where a model wrote none, as the server does: by likeness of each sentence to the chunks.
+
+    A marker stands before the full stop of a sentence, but behind that of the last
+    (``03_completion_stream_long_answer_with_kb`` and ``03_completion_stream_server_inserted_citations`` of 0.22.1).
+
+    Args:
+        text: An answer.
+        hits: The retrieved chunks.
+        marker: Spells the marker of an index.
+
+    Returns:
+        The text with markers; unchanged if it has some, or if no chunk supports any sentence.
+    """
+    if _MARKER.search(text):
+        return text
+    held = [set(terms(hit.chunk.content)) for hit in hits]
+    parts: list[str] = []
+    at = 0
+    for claim in _CLAIM.finditer(text):
+        said = set(terms(claim.group()))
+        shares = [len(said & chunk_terms) / len(said) for chunk_terms in held] if said else []
+        if not shares or max(shares) < _SUPPORTS:
+            continue
+        mark = marker(shares.index(max(shares)))
+        if text[claim.end() :].strip():
+            parts += [text[at : claim.start()], place_marker(claim.group(), mark)]
+        else:
+            parts += [text[at : claim.end()], mark]
+        at = claim.end()
+    return "".join([*parts, text[at:]])

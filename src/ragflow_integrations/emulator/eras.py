@@ -1,0 +1,624 @@
+"""Everything that differs between RAGFlow releases, as data.
+
+An era is one frozen record; each release below is its predecessor with the differences named, so that reading this file
+from top to bottom is reading the history of the protocol. No other module of the emulator knows a version number.
+
+Names in brackets, such as ``[01_chat_list]``, are the recordings of real servers in ``tests/recordings`` that show the
+fact. A release without recordings (0.19.1, 0.23.1, 0.26.4) follows its neighbours and the release's own source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+
+class UnknownPath(Enum):
+    """How a path that does not exist is answered."""
+
+    ENVELOPE = auto()
+    """HTTP 200 and code 100, ``<NotFound '404: Not Found'>``."""
+    ERROR_ONLY = auto()
+    """HTTP 404 and a body without ``code``."""
+    NOT_FOUND = auto()
+    """HTTP 404 and code 404."""
+
+
+class BadBody(Enum):
+    """What a route makes of a body that it cannot read."""
+
+    EMPTY = auto()
+    """It goes on as if the body were ``{}``."""
+    NONE = auto()
+    """It goes on with ``None`` and falls over it: code 100, ``AttributeError``."""
+    BAD_REQUEST = auto()
+    """Code 100, ``<BadRequest '400: Bad Request'>``."""
+
+
+class PlainBody(Enum):
+    """What becomes of a JSON body that is sent as ``text/plain``."""
+
+    PARSED = auto()
+    EMPTY = auto()
+    FORM_ERROR = auto()
+
+
+class NoSession(Enum):
+    """What a native completion without ``session_id`` and without streaming answers."""
+
+    FRAME = auto()
+    """``data`` is a string: the opener as a server-sent event."""
+    EMPTY_QUESTION = auto()
+    """The question is dropped, and the model is asked nothing."""
+    OPENER = auto()
+    """The opener, as an answer object."""
+
+
+class History(Enum):
+    """Where a listed session carries the references of its answers."""
+
+    ANSWERS = auto()
+    """In the assistant messages that answer something."""
+    BY_INDEX = auto()
+    """In messages, looked up by message index: the n-th reference lands on the n-th message, so most are lost."""
+    ALIGNED = auto()
+    """In every assistant message; the opener's is empty."""
+    SHIFTED = auto()
+    """In every assistant message, one too early: the opener has the first answer's."""
+    TOP_LEVEL = auto()
+    """In ``reference``, beside the messages."""
+
+
+class Prompt(Enum):
+    """Which field of a native completion carries the question."""
+
+    QUESTION = auto()
+    MESSAGES = auto()
+    EITHER = auto()
+
+
+class ThinkTags(Enum):
+    """What the server makes of a ``<think>`` tag that shares a model token with other text."""
+
+    KEPT = auto()
+    EATEN = auto()
+    """Both tags vanish, thinking starts and never ends."""
+    PARSED = auto()
+
+
+class Slices(Enum):
+    """How an OpenAI-compatible stream is cut out of the native events."""
+
+    RAW = auto()
+    """By position in the cumulative text: a tail is repeated when markers are inserted before it."""
+    CHANNELS = auto()
+    """By growth of the reasoning and of the visible text."""
+    DELTAS = auto()
+    DELTAS_AND_WHOLE = auto()
+    """Deltas, and then the whole answer once more as one content chunk."""
+
+
+class ReferenceFlag(Enum):
+    """Which request field asks the OpenAI-compatible routes for references."""
+
+    NONE = auto()
+    TOP_LEVEL = auto()
+    EXTRA_BODY = auto()
+
+
+class AgentEvents(Enum):
+    """What a run of an agent sends."""
+
+    CHAT = auto()
+    """Cumulative answers, like a chat."""
+    MESSAGES = auto()
+    """``message`` and ``message_end``."""
+    BROKEN = auto()
+    """Nothing: the stream is cut without a byte."""
+    FINISHED_NODES = auto()
+    """The above and ``node_finished``."""
+    ALL = auto()
+    """The above, ``workflow_*`` and ``node_started``; in an existing session the started events are left out."""
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    OPEN = auto()
+    KEY = auto()
+    OLD_KEY = auto()
+    """The API key, checked by the decorator that 0.25 still had on some routes."""
+    BETA = auto()
+
+
+_CHUNK_KEYS_OLD: Final = ("id", "content", "document_id", "document_name", "dataset_id", "image_id", "positions", "url")
+_CHUNK_KEYS_SCORED: Final = (
+    *_CHUNK_KEYS_OLD,
+    "similarity",
+    "vector_similarity",
+    "term_similarity",
+    "doc_type",
+)
+_CHUNK_KEYS_NEW: Final = (*_CHUNK_KEYS_SCORED, "row_id", "document_metadata")
+
+_HIT_KEYS_OLD: Final = (
+    "id",
+    "content",
+    "content_ltks",
+    "document_id",
+    "document_keyword",
+    "dataset_id",
+    "important_keywords",
+    "image_id",
+    "positions",
+    "similarity",
+    "vector_similarity",
+    "term_similarity",
+)
+
+_TASKS: Final = ("graphrag", "mindmap", "raptor")
+_TASKS_NEW: Final = (
+    *_TASKS,
+    "session_essence",
+    "session_graph",
+    "skill",
+    "structure",
+    "structure_graph",
+    "structure_mindmap",
+    "timeline",
+    "wiki",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Era:
+    """One release of the server, as a client sees it. The defaults are 0.17.2."""
+
+    version: str = "0.17.2"
+
+    # Transport and errors
+    closes_connections: bool = True
+    """Every reply says ``Connection: close`` (Flask's development server)."""
+    stream_seconds: float | None = None
+    """Streams are cut after so long: 60 s is the framework's default, which later releases raise to 600 s."""
+    iso_dates: bool = False
+    unknown_path: UnknownPath = UnknownPath.ENVELOPE
+    bad_json: BadBody = BadBody.NONE
+    """[06_retrieval_err_malformed] [09_err_malformed_json_chats]"""
+    bad_json_completion: BadBody = BadBody.EMPTY
+    """[09_err_malformed_json]"""
+    plain_body: PlainBody = PlainBody.PARSED
+    """[09_err_no_content_type]"""
+    array_body: str = "AttributeError(\"'list' object has no attribute 'get'\")"
+    """[09_err_json_array_body]"""
+
+    # Who is calling
+    unauthorized_is_401: bool = False
+    """A wrong key is HTTP 401 and code 401; else HTTP 200 and code 109, or code 0 when the header is missing."""
+    old_key_routes: bool = False
+    """0.25: some routes still answer HTTP 401 with the codes of old [09_err_missing_key__POST_retrieval]."""
+    bare_key: bool = False
+
+    # Version and health
+    system_v1: bool = True
+    """``GET /v1/system/version`` exists, for users who are logged in [00_v1_system_version_no_key]."""
+    system_v1_key: bool = False
+    """It also takes an API key, and refuses with HTTP 401."""
+    system_v1_ping: bool = False
+    system_api: bool = False
+    """``GET /api/v1/system/*`` without a key [00_api_v1_system_version_no_key]"""
+
+    # Chats
+    new_chat_api: bool = False
+    """``{"chats", "total"}`` lists, GET and PATCH of one chat, ``prompt_config`` instead of ``prompt``."""
+    chat_needs_dataset_ids: bool = True
+    """Without ``dataset_ids`` the reply is a KeyError, but the chat is made [01_chat_create_minimal]."""
+    rejects_factory_suffix: bool = True
+    """``model_name@factory`` is unknown [01_chat_create_legacy_body]."""
+    chat_has_metadata_filter: bool = False
+    tenant_llm_id: int | str | None = None
+    """A number, then null, then an id [01_chat_get]."""
+    put_detaches_datasets: bool = False
+    """A PUT without ``dataset_ids`` takes the datasets away [01_chat_list_by_id_after_put_name_only]."""
+    empty_ids_delete_all: bool = True
+    """[10_chat_delete_empty_body]"""
+    partial_deletes: bool = False
+    """Deleting sessions goes on past an unknown id [10_session_delete_partial]."""
+    unknown_chat_deleted: str = "You don't own the chat {id}"
+    """[01_chat_delete_unknown]"""
+    page_size_limit: int | None = None
+    chats_unpaged: bool = False
+    """A list of chats is whole unless a page size is asked for."""
+    name_required: str = "`name` is required."
+    duplicate_chat: str = "Duplicated chat name in creating chat."
+    not_authorized: str = "No authorization."
+
+    # Sessions
+    session_needs_body: bool = True
+    """[02_session_create_no_body]"""
+    session_keeps_user_id: bool = True
+    history: History = History.ANSWERS
+
+    # Native completions
+    prompt: Prompt = Prompt.QUESTION
+    completion_callable: str = "completion"
+    """The function whose name leaks in a TypeError [03_completion_body_with_chat_id]."""
+    chat_callable: str = "chat"
+    chat_completions: bool = False
+    """``POST /chat/completions`` exists."""
+    no_session: NoSession = NoSession.FRAME
+    dataset_ids_per_turn: bool = False
+    """``kb_ids`` adds datasets for one turn."""
+    metadata_filters_turns: bool = False
+    """``metadata_condition`` is honoured in completions."""
+    cumulative: bool = True
+    """Every event repeats the whole answer; else an event is a piece of it, and has ``final``."""
+    final_has_text: bool = False
+    """The final event repeats the whole, decorated answer."""
+    marker: str = " ##{}$$"
+    thinking_batch: int = 16
+    """How many tokens of reasoning one event holds."""
+    think_tags: ThinkTags = ThinkTags.KEPT
+    messages_in_events: bool = False
+    """``message`` stands in events and replies."""
+    chat_id_in_answers: bool = False
+    answer_ids: bool = True
+    """The server makes the id of a turn; else it is the client's, or null."""
+    first_event_only: bool = False
+    """0.25.1 to 0.25.5: a reply that is not streamed is the first event [04_messages_nonstream_with_session]."""
+    history_overwritten: bool = False
+    """The session becomes what the request held [04_messages_session_after_turn_2_last_message_only]."""
+    notices_twice: bool = True
+    """An error text or a truncation notice is sent in two equal events [03_completion_stream_finish_length]."""
+    empty_response_events: int = 1
+    empty_response_first_bare: bool = False
+    """The first of the two events has no reference and is not final [03_completion_stream_no_knowledge_empty_response]."""
+    escapes_empty_response: bool = False
+    error_codes_streamed: bool = False
+    """``**ERROR**: CODE - text`` in streams; else a line of its own without a code [09_err_llm_500_stream]."""
+    error_codes_nonstream: bool = False
+    drop_is_error_event: bool = True
+    """A model that hangs up in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
+    legacy_flag: bool = False
+    store_flag: bool = False
+    agentic_reasoning: bool = False
+    chunk_keys: tuple[str, ...] = _CHUNK_KEYS_OLD
+
+    # OpenAI-compatible completions
+    openai_path: bool = False
+    """``POST /openai/{chat_id}/chat/completions`` exists beside the older path."""
+    openai_stream_default: bool = True
+    openai_checks_model: bool = False
+    openai_reasoning_key: bool = False
+    openai_reference: ReferenceFlag = ReferenceFlag.NONE
+    openai_slices: Slices = Slices.RAW
+    openai_content_lists: bool = False
+    """[05_openai_err_message_content_list]"""
+    usage_counts_characters: bool = True
+
+    # Retrieval
+    highlight_default: bool = True
+    metadata_condition: bool = False
+    unmatched_metadata_is_ignored: bool = False
+    """[06_retrieval_metadata_condition_no_match]"""
+    hit_keys: tuple[str, ...] = _HIT_KEYS_OLD
+
+    # Datasets and documents
+    dataset_tasks: tuple[str, ...] = ()
+    dataset_total: bool = False
+    """``total_datasets`` stands beside the list."""
+    dataset_owner: bool = False
+    dataset_model_name: bool = False
+    dataset_get: bool = False
+    unknown_dataset_id: tuple[int, str] = (102, "You don't own the dataset {id}")
+    """[07_dataset_list_unknown_id]"""
+    unknown_dataset_name: tuple[int, str] = (102, "You don't own the dataset {id}")
+    """[07_dataset_list_unknown_name]"""
+    dataset_fields_checked: bool = False
+    """Fields and query parameters that do not exist are code 101."""
+    dataset_id_checked: bool = False
+    """An id that is not a version 1 UUID is code 101."""
+    document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
+    """Keys of a listed document beyond those that all releases have."""
+    chunk_document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
+    """The same, for the document beside a list of chunks."""
+    chunk_has_tags: bool = False
+    chunk_has_type: bool = False
+    parse_route: bool = False
+    """``POST /datasets/{id}/documents/parse`` exists beside ``/chunks``."""
+
+    # Agents
+    agent_events: AgentEvents = AgentEvents.CHAT
+    agent_stream_default: bool = True
+    agent_canvas_list: bool = False
+    """``{"canvas", "total"}`` lists that ignore filters."""
+    agent_list_keys: tuple[str, ...] = ()
+    agent_paths: tuple[str, ...] = ()
+    """Paths that take the agent's id in the body."""
+    agent_new_api: bool = False
+    """GET of one agent and of one session, sessions with owner, errors as envelopes."""
+    agent_session_key: str = "message"
+    """Where a created session has its messages [08_agent_session_create]."""
+    agent_session_list_key: str = "messages"
+    agent_session_named: bool = False
+    agent_unknown_is_500: bool = True
+    """An unknown agent or session is an HTML page; else a stream that is cut [08_agent_err_unknown_session]."""
+    agent_forgets_session: bool = False
+    """Events of a run without session carry no ``session_id`` and there is no ``[DONE]``."""
+    agent_null_reference: bool = False
+    agent_counts_documents: bool = True
+    """``doc_aggs`` of a reference is filled [08_agent_kb_completion_stream]."""
+    agent_audio: bool = False
+    """Some ``message`` events carry ``audio_binary``."""
+    agent_downloads: bool = False
+    agent_usage: bool = False
+    agent_openai_full_chunks: bool = False
+    agent_openai_created: bool = False
+    agent_errors_stick: bool = False
+    """After one failure every run without session fails [08_agent_zz1_fresh_run_after_llm_error_is_poisoned]."""
+
+
+_V0_17_2: Final = Era()
+
+_V0_19_1: Final = replace(
+    _V0_17_2,
+    version="0.19.1",
+    chat_needs_dataset_ids=False,
+    rejects_factory_suffix=False,
+    unknown_chat_deleted="Assistant({id}) not found.",
+    partial_deletes=True,
+    history=History.BY_INDEX,
+    no_session=NoSession.EMPTY_QUESTION,
+    dataset_ids_per_turn=True,
+    marker=" [ID:{}]",
+    notices_twice=False,
+    error_codes_nonstream=True,
+    chunk_keys=_CHUNK_KEYS_SCORED,
+    openai_reasoning_key=True,
+    openai_slices=Slices.CHANNELS,
+    dataset_id_checked=True,
+    dataset_fields_checked=True,
+    unknown_dataset_id=(108, "User '{user}' lacks permission for dataset '{id}'"),
+    unknown_dataset_name=(108, "User '{user}' lacks permission for dataset '{id}'"),
+)
+
+_V0_20_5: Final = replace(
+    _V0_19_1,
+    version="0.20.5",
+    chat_has_metadata_filter=True,
+    history=History.ALIGNED,
+    openai_reference=ReferenceFlag.TOP_LEVEL,
+    metadata_condition=True,
+    unmatched_metadata_is_ignored=True,
+    hit_keys=(*_HIT_KEYS_OLD, "doc_type_kwd"),
+    document_keys=("process_duration", "suffix", "meta_fields"),
+    chunk_document_keys=("process_duration", "suffix", "meta_fields"),
+    agent_events=AgentEvents.MESSAGES,
+    agent_null_reference=True,
+)
+
+_V0_22_1: Final = replace(
+    _V0_20_5,
+    version="0.22.1",
+    stream_seconds=60.0,
+    closes_connections=False,
+    bad_json=BadBody.EMPTY,
+    bad_json_completion=BadBody.BAD_REQUEST,
+    plain_body=PlainBody.EMPTY,
+    system_v1_ping=True,
+    put_detaches_datasets=True,
+    dataset_tasks=_TASKS,
+    dataset_total=True,
+    document_keys=("process_duration", "suffix", "meta_fields", "pipeline_id", "title"),
+    chunk_document_keys=("process_duration", "suffix", "meta_fields", "pipeline_id"),
+    agent_events=AgentEvents.BROKEN,
+    agent_unknown_is_500=False,
+    agent_null_reference=False,
+)
+
+_V0_23_1: Final = replace(
+    _V0_22_1,
+    version="0.23.1",
+    stream_seconds=600.0,
+    unknown_path=UnknownPath.ERROR_ONLY,
+    bad_json_completion=BadBody.EMPTY,
+    plain_body=PlainBody.PARSED,
+    session_needs_body=False,
+    history=History.SHIFTED,
+    completion_callable="async_completion",
+    chat_callable="async_chat",
+    no_session=NoSession.OPENER,
+    metadata_filters_turns=True,
+    empty_response_events=2,
+    error_codes_streamed=True,
+    drop_is_error_event=False,
+    openai_reference=ReferenceFlag.EXTRA_BODY,
+    unmatched_metadata_is_ignored=False,
+    hit_keys=(*_HIT_KEYS_OLD, "doc_type_kwd", "mom_id"),
+    agent_events=AgentEvents.FINISHED_NODES,
+    agent_audio=True,
+    agent_session_named=True,
+)
+
+_V0_24_0: Final = replace(
+    _V0_23_1,
+    version="0.24.0",
+    iso_dates=True,
+    unknown_path=UnknownPath.NOT_FOUND,
+    bad_json=BadBody.BAD_REQUEST,
+    bad_json_completion=BadBody.BAD_REQUEST,
+    plain_body=PlainBody.FORM_ERROR,
+    array_body="TypeError('JSON payload must be an object.')",
+    system_v1_key=True,
+    cumulative=False,
+    think_tags=ThinkTags.EATEN,
+    empty_response_events=1,
+    openai_slices=Slices.DELTAS,
+    usage_counts_characters=False,
+    highlight_default=False,
+    chunk_document_keys=("process_duration", "suffix", "pipeline_id"),
+    agent_counts_documents=False,
+)
+
+_V0_25_3: Final = replace(
+    _V0_24_0,
+    version="0.25.3",
+    unauthorized_is_401=True,
+    old_key_routes=True,
+    bare_key=True,
+    bad_json_completion=BadBody.EMPTY,
+    plain_body=PlainBody.EMPTY,
+    system_v1=False,
+    system_v1_ping=False,
+    system_api=True,
+    new_chat_api=True,
+    tenant_llm_id=1,
+    chats_unpaged=True,
+    put_detaches_datasets=False,
+    empty_ids_delete_all=False,
+    unknown_chat_deleted="Chat({id}) not found.",
+    history=History.TOP_LEVEL,
+    prompt=Prompt.MESSAGES,
+    chat_completions=True,
+    dataset_ids_per_turn=False,
+    metadata_filters_turns=False,
+    final_has_text=True,
+    messages_in_events=True,
+    chat_id_in_answers=True,
+    answer_ids=False,
+    first_event_only=True,
+    history_overwritten=True,
+    chunk_keys=_CHUNK_KEYS_NEW,
+    openai_path=True,
+    openai_checks_model=True,
+    openai_slices=Slices.DELTAS_AND_WHOLE,
+    hit_keys=(*_HIT_KEYS_OLD, "doc_type_kwd", "mom_id", "row_id", "tag_kwd"),
+    dataset_owner=True,
+    unknown_dataset_name=(102, "User '{user}' lacks permission for dataset '{id}'"),
+    unknown_dataset_id=(102, "User '{user}' lacks permission for dataset '{id}'"),
+    document_keys=("process_duration", "suffix", "meta_fields", "pipeline_id", "pipeline_name", "nickname"),
+    chunk_document_keys=("process_duration", "suffix", "pipeline_id", "content_hash"),
+    chunk_has_tags=True,
+    agent_events=AgentEvents.ALL,
+    agent_canvas_list=True,
+    agent_paths=("/agents/chat/completion", "/agents/chat/completions"),
+    agent_new_api=True,
+    agent_session_key="messages",
+    agent_forgets_session=True,
+    agent_downloads=True,
+    agent_counts_documents=True,
+)
+
+_V0_25_6: Final = replace(
+    _V0_25_3,
+    version="0.25.6",
+    bad_json_completion=BadBody.BAD_REQUEST,
+    plain_body=PlainBody.FORM_ERROR,
+    session_keeps_user_id=False,
+    prompt=Prompt.EITHER,
+    answer_ids=True,
+    first_event_only=False,
+    history_overwritten=False,
+    agent_list_keys=("tags",),
+    agent_session_key="message",
+    agent_session_list_key="message",
+    agent_forgets_session=False,
+)
+
+_V0_26_0: Final = replace(
+    _V0_25_6,
+    version="0.26.0",
+    old_key_routes=False,
+    tenant_llm_id=None,
+    page_size_limit=100,
+    thinking_batch=1,
+    think_tags=ThinkTags.PARSED,
+    openai_stream_default=False,
+    openai_slices=Slices.DELTAS,
+    openai_content_lists=True,
+)
+
+_V0_26_4: Final = replace(
+    _V0_26_0,
+    version="0.26.4",
+    final_has_text=False,
+    empty_response_events=2,
+    empty_response_first_bare=True,
+    legacy_flag=True,
+    dataset_id_checked=False,
+    agent_stream_default=False,
+    agent_paths=("/agents/chat/completions",),
+)
+
+_V0_27_0: Final = replace(
+    _V0_26_4,
+    version="0.27.0",
+    tenant_llm_id="0e753938e6bf11f199fc02fc00000001",
+    chats_unpaged=False,
+    name_required="`name` is required",
+    duplicate_chat="duplicated chat name in creating chat",
+    not_authorized="no authorization",
+    escapes_empty_response=True,
+    store_flag=True,
+    agentic_reasoning=True,
+    dataset_tasks=_TASKS_NEW,
+    dataset_model_name=True,
+    dataset_get=True,
+    chunk_has_type=True,
+    parse_route=True,
+    agent_list_keys=("tags", "canvas_type", "type"),
+    agent_audio=False,
+    agent_usage=True,
+    agent_openai_full_chunks=True,
+    agent_openai_created=True,
+    agent_errors_stick=True,
+)
+
+ERAS: Final[tuple[Era, ...]] = (
+    _V0_17_2,
+    _V0_19_1,
+    _V0_20_5,
+    _V0_22_1,
+    _V0_23_1,
+    _V0_24_0,
+    _V0_25_3,
+    _V0_25_6,
+    _V0_26_0,
+    _V0_26_4,
+    _V0_27_0,
+)
+SUPPORTED_VERSIONS: Final[tuple[str, ...]] = tuple(era.version for era in ERAS)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def era_of(version: str) -> Era:
+    """Find the era of a release.
+
+    A release that is not listed is served by the nearest listed one of its minor series, so ``"0.22"`` and ``"v0.22.0"``
+    both give 0.22.1.
+
+    Args:
+        version: A version such as ``"0.27.0"``, ``"v0.27.0"`` or ``"0.27"``.
+
+    Returns:
+        The era.
+
+    Raises:
+        ValueError: If no listed release belongs to that minor series.
+    """
+    wanted: tuple[int, ...] = ()
+    try:
+        wanted = _parts(version.strip().removeprefix("v"))
+    except ValueError:
+        series = []
+    else:
+        series = [era for era in ERAS if _parts(era.version)[:2] == wanted[:2]]
+    if not series:
+        raise ValueError(f"RAGFlow {version!r} is not supported; supported are {', '.join(SUPPORTED_VERSIONS)}.")
+    if len(wanted) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
+        return series[-1]
+    return min(series, key=lambda era: abs(_parts(era.version)[2] - wanted[2]))

@@ -1,0 +1,240 @@
+"""The language model behind the emulator: a stand-in that quotes, or a real one over HTTP.
+
+The stand-in obeys commands in double brackets inside a question, as the one behind the recordings did: ``[[EMPTY]]``,
+``[[NOCITE]]``, ``[[CITEALL]]``, ``[[UNICODE]]``, ``[[LENGTH]]``, ``[[LONG=n]]``, ``[[DELAY=s]]``, ``[[THINKTAG]]``,
+``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The word "think" makes
+it reason first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import aiohttp
+
+from ragflow_integrations.emulator.answering import extract, place_marker
+from ragflow_integrations.emulator.text import content_pieces, reasoning_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from ragflow_integrations.emulator.answering import Hit
+
+_COMMAND: Final = re.compile(r"\s*\[\[([A-Z]+\d*)(?:=([\d.]+))?\]\]")
+_THINKS: Final = re.compile(r"\bthink", re.IGNORECASE)
+_WORDS_BEFORE_BREAK: Final = 4
+_REFUSALS: Final = {
+    "FAIL401": ("AUTH_ERROR", "fake incorrect api key provided", 401),
+    "FAIL429": ("MAX_RETRIES_EXCEEDED", "fake rate limit reached", 429),
+    "FAIL500": ("MAX_RETRIES_EXCEEDED", "fake internal server error", 500),
+}
+_TRUNCATED: Final = "...\nThe answer is truncated by your chosen LLM due to its limitation on context length."
+_UNICODE: Final = ' 你好，世界 😀 “quotes” "esc" \\ tab\tend\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\ndata: not an event\n\nline\u2028sep [DONE] end.'  # noqa: E501 - the recorded text, which is meant to be hard to read
+_HTTP_OK: Final = 200
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of what a model writes."""
+
+    text: str
+    thinking: bool = False
+    notice: bool = False
+    """An error or a truncation notice, which the oldest servers send twice."""
+
+
+class ModelError(Exception):
+    """The model failed.
+
+    Attributes:
+        code: The server's word for the failure.
+        detail: What the model said.
+        dropped: The connection broke in the middle of the answer.
+    """
+
+    def __init__(self, code: str, detail: str, *, dropped: bool = False) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.dropped = dropped
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands of a question, and the question without them."""
+
+    question: str
+    values: dict[str, str]
+
+    @classmethod
+    def of(cls, question: str) -> Commands:
+        """Read the commands out of a question."""
+        return cls(_COMMAND.sub("", question).strip(), dict(_COMMAND.findall(question)))
+
+    def number(self, name: str) -> float:
+        """The value of a command; 0 if it is not given."""
+        return float(self.values.get(name) or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a model is asked."""
+
+    question: str
+    hits: Sequence[Hit] = ()
+    history: Sequence[dict[str, Any]] = ()
+    system: str = ""
+    model: str = ""
+    cite: Callable[[int], str] | None = None
+    """Spells the marker of a chunk; None if the answer shall have no markers."""
+    streamed: bool = True
+    failure: str | None = None
+    """An error to fail with, for tests."""
+
+
+class Model(Protocol):
+    """Something that answers."""
+
+    def write(self, task: Task) -> AsyncIterator[Token]:
+        """Write an answer piece by piece; raises `ModelError` where a model would fail."""
+        ...
+
+
+class StandIn:
+    """The built-in model: it quotes the sentences that match the question, or echoes it."""
+
+    def _text(self, task: Task, commands: Commands) -> str:
+        values = commands.values
+        if "EMPTY" in values:
+            return ""
+        cite = None if "NOCITE" in values else task.cite
+        if not task.hits:
+            text = f"Echo: {commands.question}"
+        elif "CITEALL" in values:
+            parts = [(hit.chunk.content.strip(), index) for index, hit in enumerate(task.hits)]
+            text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in parts)
+        else:
+            found = extract(commands.question, task.hits)
+            text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in found)
+        if "THINKTAG" in values:
+            text = f"<think>inner thoughts here</think>{text}"
+        text += "".join(f" w{number}" for number in range(int(commands.number("LONG"))))
+        return text + (_UNICODE if "UNICODE" in values else "")
+
+    def _reasoning(self, task: Task, commands: Commands) -> str:
+        if not _THINKS.search(commands.question):
+            return ""
+        return f"The user asks about: {commands.question}. I look through {len(task.hits)} knowledge chunks. Then I answer."
+
+    async def write(self, task: Task) -> AsyncIterator[Token]:
+        """Write the answer.
+
+        Args:
+            task: What is asked.
+
+        Yields:
+            Words.
+
+        Raises:
+            ModelError: If a command or the task says so.
+        """
+        commands = Commands.of(task.question)
+        values = commands.values
+        if task.failure is not None:
+            raise ModelError("GENERIC_ERROR", task.failure)
+        for name in _REFUSALS.keys() & values.keys():
+            code, message, status = _REFUSALS[name]
+            raise ModelError(
+                code, f"Error code: {status} - { ({'error': {'message': message, 'type': 'fake', 'code': status}}) }"
+            )
+        if "DROPMID" in values and not task.streamed:
+            raise ModelError("CONNECTION_ERROR", "Connection error.")
+        if "HANG" in values:
+            await asyncio.Event().wait()
+        reasoning = [Token(piece, thinking=True) for piece in reasoning_pieces(self._reasoning(task, commands))]
+        pieces = content_pieces(self._text(task, commands))
+        if "LENGTH" in values:
+            pieces[-1] += _TRUNCATED
+        answer = [Token(piece, notice=_TRUNCATED in piece) for piece in pieces]
+        breaks = values.keys() & {"DROPMID", "ERRMID"}
+        for token in [*reasoning, *(answer[:_WORDS_BEFORE_BREAK] if breaks else answer)]:
+            yield token
+        if "DROPMID" in breaks:
+            detail = "peer closed connection without sending complete message body (incomplete chunked read)"
+            raise ModelError("CONNECTION_ERROR", detail, dropped=True)
+        if breaks:
+            raise ModelError("GENERIC_ERROR", "fake mid-stream failure")
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """An OpenAI-compatible model that writes the answers from the retrieved chunks.
+
+    Args:
+        base_url: The URL before ``/chat/completions``.
+        api_key: Its key, if it needs one.
+        model: The name of the model to ask for.
+        timeout: Seconds that the model may be silent.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    model: str = "default"
+    timeout: float = 120.0
+
+    def _request(self, task: Task) -> dict[str, Any]:
+        system = task.system or "Answer the question."
+        if task.hits:
+            knowledge = "\n\n".join(f"ID: {index}\n{hit.chunk.content}" for index, hit in enumerate(task.hits))
+            system += f"\n\nUse only this knowledge:\n\n{knowledge}"
+        if task.hits and task.cite:
+            system += (
+                f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{task.cite(0)}."
+            )
+        history = [{"role": message["role"], "content": message["content"]} for message in task.history]
+        messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
+        return {"model": self.model, "messages": messages, "stream": True}
+
+    async def write(self, task: Task) -> AsyncIterator[Token]:
+        """Have the answer written.
+
+        Args:
+            task: What is asked.
+
+        Yields:
+            What the model streams.
+
+        Raises:
+            ModelError: If it cannot be reached, refuses, or breaks off.
+        """
+        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self.timeout, sock_connect=self.timeout)
+        url = f"{self.base_url.rstrip('/')}/chat/completions"
+        if task.failure is not None:
+            raise ModelError("GENERIC_ERROR", task.failure)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+                session.post(url, json=self._request(task)) as reply,
+            ):
+                if reply.status != _HTTP_OK:
+                    raise ModelError("MODEL_ERROR", f"Error code: {reply.status} - {(await reply.text())[:500]}")
+                async for line in reply.content:
+                    for token in _tokens(line):
+                        yield token
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ModelError("CONNECTION_ERROR", str(error) or type(error).__name__, dropped=True) from error
+
+
+def _tokens(line: bytes) -> list[Token]:
+    payload = line.removeprefix(b"data:").strip()
+    if not line.startswith(b"data:") or payload == b"[DONE]":
+        return []
+    choices = json.loads(payload).get("choices") or [{}]
+    delta = choices[0].get("delta") or {}
+    found = [(delta.get("reasoning_content"), True), (delta.get("content"), False)]
+    return [Token(text, thinking) for text, thinking in found if text]

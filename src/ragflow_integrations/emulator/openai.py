@@ -1,0 +1,196 @@
+"""OpenAI-compatible completions of chats, cut out of the native events the way each era does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator.chats import known_model
+from ragflow_integrations.emulator.completions import wants_metadata
+from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, refuse
+from ragflow_integrations.emulator.store import Chat
+from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
+from ragflow_integrations.emulator.text import count_tokens
+from ragflow_integrations.emulator.turns import Ask, make_turn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from starlette.responses import Response
+
+    from ragflow_integrations.emulator.calls import Call
+    from ragflow_integrations.emulator.streams import Turn
+
+_CLOSER = "</think>"
+
+
+def missing_arguments(body: dict[str, Any], *names: str) -> Refused | None:
+    """The refusal of a body without required arguments, as the server's decorator words it."""
+    missing = [name for name in names if name not in body]
+    return refuse(101, f"required argument are missing: {','.join(missing)}; ", data=None) if missing else None
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A cumulative text as reasoning and visible text."""
+    if not text.startswith("<think>"):
+        return "", text
+    reasoning, _, visible = text.removeprefix("<think>").rpartition(_CLOSER)
+    return reasoning, visible
+
+
+class OpenAIReply:
+    """One OpenAI-compatible completion."""
+
+    def __init__(self, call: Call, chat: Chat, turn: Turn, *, model: str, with_reference: bool, context: int) -> None:
+        self.call = call
+        self.turn = turn
+        self.with_reference = with_reference
+        self.context = context
+        self.head = {"id": f"chatcmpl-{chat.id}", "created": int(time.time()), "model": model}
+
+    def _count(self, text: str) -> int:
+        return len(text) if self.call.era.usage_counts_characters else count_tokens(text)
+
+    def _usage(self, text: str) -> dict[str, int]:
+        asked, said = self._count(str(self.turn.task.question)), self._count(text)
+        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, usage: dict[str, int] | None = None) -> str:
+        whole = {"content": None, "role": "assistant", "function_call": None, "tool_calls": None}
+        if self.call.era.openai_reasoning_key:
+            whole["reasoning_content"] = None
+        choice = {"delta": whole | delta, "finish_reason": finish, "index": 0, "logprobs": None}
+        body = {"choices": [choice], "object": "chat.completion.chunk", "system_fingerprint": "", "usage": usage}
+        return frame(self.head | body)
+
+    async def _raw_slices(self) -> AsyncIterator[dict[str, Any]]:
+        """0.17.2: the cumulative text from where the last slice ended, before a closing tag."""
+        at = 0
+        async for event in answer_events(self.turn):
+            piece = event["answer"][at:]
+            at = len(event["answer"]) - (len(_CLOSER) if piece.endswith(_CLOSER) else 0)
+            yield {"content": piece}
+
+    async def _channel_slices(self) -> AsyncIterator[dict[str, Any]]:
+        """0.19 to 0.23: what has grown; a final text that is no continuation adds nothing."""
+        thought = said = ""
+        async for event in answer_events(self.turn):
+            reasoning, visible = _split(event["answer"])
+            new_thought = reasoning.removeprefix(thought) if reasoning.startswith(thought) else ""
+            new_said = visible.removeprefix(said) if visible.startswith(said) else ""
+            thought, said = thought + new_thought, said + new_said
+            if new_thought or new_said:
+                yield {"content": new_said or None, "reasoning_content": new_thought or None}
+
+    async def _delta_slices(self) -> AsyncIterator[dict[str, Any]]:
+        """From 0.24: the native deltas; 0.25 sends the text of the final event once more."""
+        repeats = self.call.era.openai_slices is Slices.DELTAS_AND_WHOLE
+        thinking = False
+        async for event in answer_events(self.turn):
+            thinking = bool(event.get("start_to_think")) or (thinking and not event.get("end_to_think"))
+            text = event["answer"]
+            if not text or (event["final"] and not repeats):
+                continue
+            yield {"reasoning_content": text} if thinking and not event["final"] else {"content": text}
+
+    def _slices(self) -> AsyncIterator[dict[str, Any]]:
+        slices = self.call.era.openai_slices
+        if slices is Slices.RAW:
+            return self._raw_slices()
+        return self._channel_slices() if slices is Slices.CHANNELS else self._delta_slices()
+
+    async def frames(self) -> AsyncGenerator[str, None]:
+        """The stream."""
+        spoken = ""
+        try:
+            async for delta in self._slices():
+                spoken += (delta.get("reasoning_content") or "") + (delta.get("content") or "")
+                yield self._chunk(delta)
+        except TurnFailedError as error:
+            empty = {"reasoning_content": ""} if self.call.era.openai_reasoning_key else {}
+            yield self._chunk({"content": f"**ERROR**: {error}"} | empty)
+        last: dict[str, Any] = {}
+        if self.with_reference:
+            last = {"reference": self.turn.reference.get("chunks", []), "final_content": self._final_content()}
+        yield self._chunk(last, "stop", self._usage(spoken))
+        yield TERMINATOR
+
+    def _final_content(self) -> str:
+        text = self.turn.text
+        era = self.call.era
+        return text if era.cumulative or era.final_has_text else _split(text)[1]
+
+    async def reply(self) -> Response:
+        """The answer in one piece."""
+        try:
+            event = await answer_at_once(self.turn, whole=True)
+        except TurnFailedError as error:
+            raise Refused(crashed(Exception(str(error)))) from error
+        message = {"role": "assistant", "content": event["answer"]}
+        if self.with_reference:
+            message["reference"] = self.turn.reference.get("chunks", [])
+        usage = self._usage(event["answer"])
+        details = {
+            "reasoning_tokens": self.context,
+            "accepted_prediction_tokens": usage["completion_tokens"],
+            "rejected_prediction_tokens": 0,
+        }
+        choice = {"message": message, "finish_reason": "stop", "index": 0, "logprobs": None}
+        body = {"choices": [choice], "object": "chat.completion", "usage": usage | {"completion_tokens_details": details}}
+        return Json(self.head | body)
+
+
+def _reference_flag(call: Call, body: dict[str, Any], extra: dict[str, Any]) -> bool | None:
+    """Whether references are asked for; None where the era has no such flag and the chat's setting holds."""
+    flag = call.era.openai_reference
+    if flag is ReferenceFlag.NONE:
+        return None
+    return bool((body if flag is ReferenceFlag.TOP_LEVEL else extra).get("reference"))
+
+
+def _plain(call: Call, content: Any) -> str:
+    if isinstance(content, list):
+        if not call.era.openai_content_lists:
+            raise Refused(crashed(TypeError("expected string or bytes-like object, got 'list'")))
+        return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+    return str(content or "")
+
+
+async def complete(call: Call) -> Response:
+    """``POST /chats_openai/{chat_id}/chat/completions`` and ``POST /openai/{chat_id}/chat/completions``."""
+    era = call.era
+    try:
+        body = await call.body()
+    except Refused:
+        body = {}  # these routes check for required arguments first, whatever the body is
+    if refusal := missing_arguments(body, "model", "messages"):
+        raise refusal
+    messages = [message for message in body["messages"] if message.get("role") in ("user", "assistant")]
+    chat = call.store.get(Chat, call.arg("chat_id"))
+    if not body["messages"]:
+        raise refuse(102, "You have to provide messages.")
+    if body["messages"][-1].get("role") != "user":
+        raise refuse(102, "The last content of this conversation is not from user.")
+    if chat is None:
+        raise refuse(102, f"You don't own the chat {call.arg('chat_id')}")
+    model = body["model"]
+    if era.openai_checks_model:
+        if model != "model" and not known_model(str(model)):
+            raise refuse(101, f"`llm_id` {model} doesn't exist")
+        model = chat.llm_id or shapes.CHAT_MODEL
+    extra = body.get("extra_body") if isinstance(body.get("extra_body"), dict) else {}
+    wanted = _reference_flag(call, body, extra or {})
+    ask = Ask(
+        question=_plain(call, messages[-1]["content"]),
+        history=messages[:-1],
+        streamed=bool(body.get("stream", era.openai_stream_default)),
+        quote=wanted,
+        metadata_condition=(extra or {}).get("metadata_condition") if wanted is not None else None,
+        with_metadata=wants_metadata(extra or {}),
+    )
+    turn = make_turn(call, chat, ask)
+    context = sum(count_tokens(str(message.get("content"))) for message in messages)
+    reply = OpenAIReply(call, chat, turn, model=model, with_reference=bool(wanted), context=context)
+    return call.stream(reply.frames(), question=ask.question) if ask.streamed else await reply.reply()

@@ -1,0 +1,121 @@
+"""From a request to a turn: what is retrieved, what the model is asked, and what is remembered."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ragflow_integrations.emulator.answering import Query, search
+from ragflow_integrations.emulator.ingestion import finish_parsing
+from ragflow_integrations.emulator.metadata import matching_documents
+from ragflow_integrations.emulator.model import Commands, Task
+from ragflow_integrations.emulator.store import Chat, new_id
+from ragflow_integrations.emulator.streams import Turn
+
+if TYPE_CHECKING:
+    from ragflow_integrations.emulator.calls import Call
+    from ragflow_integrations.emulator.store import Session
+
+
+@dataclass(kw_only=True)
+class Ask:
+    """A question with its options."""
+
+    question: Any
+    history: list[dict[str, Any]] = field(default_factory=list)
+    streamed: bool = True
+    quote: bool | None = None
+    document_ids: list[str] | None = None
+    extra_dataset_ids: list[str] = field(default_factory=list)
+    metadata_condition: dict[str, Any] | None = None
+    legacy: bool = False
+    agentic: bool = False
+    with_metadata: bool = False
+    model: str = ""
+
+
+def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
+    """Retrieve for a question and set the turn up.
+
+    Args:
+        call: The request.
+        chat: The assistant; None for a bare talk with the model.
+        ask: What is asked, and how.
+
+    Returns:
+        The turn, ready to run.
+    """
+    finish_parsing(call.backend)
+    chat = chat or Chat(name="")
+    dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
+    config = chat.prompt_config
+    quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
+    documents = ask.document_ids
+    if ask.metadata_condition:
+        matching = matching_documents(call.store, dataset_ids, ask.metadata_condition)
+        documents = matching if documents is None else [key for key in documents if key in matching]
+    hits = []
+    began = time.perf_counter()
+    if dataset_ids and isinstance(ask.question, str):
+        query = Query(
+            question=Commands.of(ask.question).question,
+            dataset_ids=dataset_ids,
+            document_ids=documents,
+            similarity_threshold=chat.similarity_threshold,
+            vector_similarity_weight=chat.vector_similarity_weight,
+            top_k=chat.top_k,
+        )
+        hits = search(call.store, query)[: chat.top_n]
+    retrieval_seconds = time.perf_counter() - began
+    task = Task(
+        question=ask.question,
+        hits=hits,
+        history=ask.history,
+        system=str(config.get("system", "")),
+        model=ask.model or chat.llm_id,
+        cite=call.era.marker.format if quote else None,
+        streamed=ask.streamed,
+        failure=call.plan.llm_error,
+    )
+    return Turn(
+        era=call.era,
+        model=call.backend.model,
+        task=task,
+        has_datasets=bool(dataset_ids),
+        quote=quote,
+        empty_response=str(config.get("empty_response") or ""),
+        question_is_blank=not str(ask.question).strip(),
+        legacy=ask.legacy and call.era.legacy_flag,
+        agentic=ask.agentic and call.era.agentic_reasoning,
+        with_metadata=ask.with_metadata,
+        began=began,
+        retrieval_seconds=retrieval_seconds,
+    )
+
+
+def new_message_id(call: Call) -> str:
+    """The id of a turn: hexadecimal from 0.25 on, with hyphens before."""
+    return new_id() if call.era.messages_in_events else str(uuid.uuid4())
+
+
+def remember(call: Call, session: Session, turn: Turn, messages: list[dict[str, Any]], message_id: str | None) -> None:
+    """Store a finished turn.
+
+    Like the server, this writes the session as it was when the turn began: of two turns at once, the later wins
+    (``13_concurrent_2_session_afterwards``).
+
+    Args:
+        call: The request.
+        session: The session, as read when the turn began.
+        turn: The finished turn.
+        messages: The conversation up to and with the question.
+        message_id: The id of the turn.
+    """
+    answer = {"role": "assistant", "content": turn.text, "id": message_id, "created_at": time.time()}
+    session.messages = [*messages, answer]
+    kept = {"total": turn.reference.get("total", 0)} if turn.reference.get("chunks") else {}
+    chunks, aggregates = turn.reference.get("chunks", []), turn.reference.get("doc_aggs", [])
+    session.references.append({"chunks": chunks, "doc_aggs": aggregates} | kept)
+    call.store.touch(session)

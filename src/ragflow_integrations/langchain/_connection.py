@@ -1,0 +1,214 @@
+"""How the components reach a server: their client, its twin for the other mode, and what all who share a client know."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from ragflow_integrations.client import RAGFlowClient
+from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.models import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from ragflow_integrations.async_client import AsyncRAGFlowClient
+
+    AnyClient: TypeAlias = RAGFlowClient | AsyncRAGFlowClient
+else:
+    AnyClient = Any  # naming the asynchronous client would load aiohttp
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all components with the same client share.
+
+    Attributes:
+        made_of: What the client was made of, None for one that a user made.
+        twin: The client of the other mode, once it was needed.
+        ids: Ids by kind and name, looked up once.
+        creating: Sessions being created, by store and key.
+        lock: Guards them.
+    """
+
+    made_of: tuple[object, ...] | None = None
+    twin: AnyClient | None = None
+    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    creating: dict[tuple[int, str], Future[None]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def twin_by(self, make: Callable[[], AnyClient]) -> Any:
+        """Give the twin, made once."""
+        with self.lock:
+            if self.twin is None:
+                self.twin = make()
+            return self.twin
+
+    def claim(self, store: MutableMapping[str, str], key: str) -> str | Future[None] | None:
+        """Look up a conversation's session.
+
+        Returns:
+            Its id; or a future to wait for while another call creates it; or None for the one who has to create it and then
+            say so with `settle`.
+        """
+        with self.lock:
+            found = store.get(key)
+            if found is not None:
+                return found
+            place = (id(store), key)
+            waiting = self.creating.get(place)
+            if waiting is None:
+                self.creating[place] = Future()
+            return waiting
+
+    def settle(self, store: MutableMapping[str, str], key: str, session_id: str | None) -> None:
+        """Keep a session that was created, or let the next one try."""
+        with self.lock:
+            if session_id is not None:
+                store[key] = session_id
+            waiting = self.creating.pop((id(store), key))
+        waiting.set_result(None)
+
+
+#: Steps that end in a value: what a client's method returns, and futures to wait for; what comes of each is sent back in. So
+#: what sync and async calls do is written once.
+Flow: TypeAlias = Generator[Any, Any, T]
+
+
+def run(flow: Flow[T]) -> T:
+    """Take the steps of a flow over a synchronous client."""
+    try:
+        step = next(flow)
+        while True:
+            step = flow.send(step.result() if isinstance(step, Future) else step)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+async def arun(flow: Flow[T]) -> T:
+    """Take the steps of a flow over an asynchronous client."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                # Shielded: one who gives up waiting must not cancel a future that others wait for.
+                came = await (asyncio.shield(asyncio.wrap_future(step)) if isinstance(step, Future) else step)
+            except BaseException as error:  # noqa: BLE001 - cancellation too; the flow lets go of what it holds and raises it
+                step = flow.throw(error)
+            else:
+                step = flow.send(came)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+# Keyed by the client and not kept in the components, since LangChain makes a new one for every call with `configurable_fields`.
+_SHARED: WeakKeyDictionary[AnyClient, Shared] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def shared_by(client: AnyClient) -> Shared:
+    """Give what the users of a client share."""
+    with _LOCK:
+        return _SHARED.setdefault(client, Shared())
+
+
+class Connected(BaseModel):
+    """Fields and clients of every component: either `client`, or `base_url` and `api_key`.
+
+    It stands last among a class's bases: of their configurations the last counts.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",  # LangChain's default drops misspelt arguments in silence
+        hide_input_in_errors=True,  # the input holds the key
+    )
+
+    base_url: str | None = Field(default_factory=from_env("RAGFLOW_BASE_URL", default=None))
+    """Root of the server; default RAGFLOW_BASE_URL, else http://localhost:9380."""
+    api_key: str | SecretStr | None = Field(default_factory=secret_from_env("RAGFLOW_API_KEY", default=None))
+    """API key; default RAGFLOW_API_KEY."""
+    timeout: float | Timeout | None = None
+    """Longest silence in seconds, or a `Timeout`."""
+    max_retries: int | None = None
+    """Repetitions of a request that failed in passing, where repeating is safe; default 2."""
+    client: AnyClient | None = Field(default=None, exclude=True, repr=False)
+    """A client to share, instead of the four arguments above; either kind serves both modes. Without one it is made of them."""
+
+    @field_validator("api_key")
+    @classmethod
+    def _hide_key(cls, value: str | SecretStr | None) -> SecretStr | None:
+        return SecretStr(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _connect(self) -> Self:
+        if self.client is not None:
+            self._check_client(self.client)
+        settings = (self.base_url, self.api_key, self.timeout, self.max_retries)
+        if self.client is not None:
+            made_of = shared_by(self.client).made_of
+            if settings in (made_of, (None, None, None, None)):
+                return self
+            if made_of is None:
+                problem = "excludes `base_url`, `api_key`, `timeout` and `max_retries`: the client has its own"
+                raise InvalidArgumentError("client", problem)
+            # A copy with other settings, by `configurable_fields`, needs a client of its own.
+        retries = 2 if self.max_retries is None else self.max_retries
+        self.client = client = RAGFlowClient(self.base_url, self.api_key, timeout=self.timeout, max_retries=retries)
+        shared_by(client).made_of = settings
+        return self
+
+    def _check_client(self, client: AnyClient) -> None:
+        if not isinstance(client, RAGFlowClient) and not hasattr(client, "as_sync"):
+            problem = f"must be a RAGFlowClient or an AsyncRAGFlowClient, not {type(client).__name__}"
+            raise InvalidArgumentError("client", problem)
+        for name in ("base_url", "api_key"):
+            if name not in self.model_fields_set:
+                setattr(self, name, None)  # it came from the environment, which the client stands above
+
+    @property
+    def _connection(self) -> tuple[AnyClient, Shared]:
+        assert self.client is not None  # noqa: S101 - set by the validator
+        return self.client, shared_by(self.client)
+
+    @property
+    def _sync(self) -> RAGFlowClient:
+        client, shared = self._connection
+        if isinstance(client, RAGFlowClient):
+            return client
+        twin: RAGFlowClient = shared.twin_by(client.as_sync)
+        return twin
+
+    @property
+    def _async(self) -> AsyncRAGFlowClient:
+        client, shared = self._connection
+        if not isinstance(client, RAGFlowClient):
+            return client
+        twin: AsyncRAGFlowClient = shared.twin_by(client.as_async)
+        return twin
+
+    def close(self) -> None:
+        """Close idle connections of the synchronous client, unless it was given as `client`; a later call opens new ones."""
+        client, shared = self._connection
+        own = shared.twin if shared.made_of is None else client
+        if isinstance(own, RAGFlowClient):
+            own.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of both clients, except one given as `client`; a later call opens new ones."""
+        self.close()
+        client, shared = self._connection
+        if isinstance(client, RAGFlowClient) and shared.twin is not None:
+            await self._async.aclose()

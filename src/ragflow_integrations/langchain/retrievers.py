@@ -1,0 +1,158 @@
+"""`RAGFlowRetriever`: search in RAGFlow datasets as a LangChain retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence  # noqa: TC003 - pydantic evaluates the types of fields
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
+from pydantic import model_validator
+
+from ragflow_integrations._protocol import arguments
+from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.langchain._compat import PROVIDER
+from ragflow_integrations.langchain._connection import Connected, arun, run
+from ragflow_integrations.langchain._errors import langchain_errors
+from ragflow_integrations.langchain._messages import document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+
+    from ragflow_integrations.langchain._connection import AnyClient, Flow
+
+_OPTIONS = (
+    "document_ids",
+    "similarity_threshold",
+    "vector_similarity_weight",
+    "top_k",
+    "rerank_id",
+    "keyword",
+    "highlight",
+    "metadata_condition",
+    "cross_languages",
+    "use_kg",
+    "toc_enhance",
+)
+
+
+class RAGFlowRetriever(BaseRetriever, Connected):
+    """Search in RAGFlow datasets."""
+
+    dataset_ids: Sequence[str] | None = None
+    """Datasets to search; all of one embedding model."""
+    dataset_names: Sequence[str] | None = None
+    """Their exact names instead, looked up once, on first use."""
+    k: int = 8
+    """Documents wanted."""
+    document_ids: Sequence[str] | None = None
+    """Only these documents."""
+    similarity_threshold: float | None = None
+    """Drop chunks below, 0 … 1 (server's default 0.2)."""
+    vector_similarity_weight: float | None = None
+    """Share of the embedding's score, 0 … 1 (server's default 0.3)."""
+    top_k: int | None = None
+    """Vector candidates considered; not the number of results."""
+    rerank_id: str | None = None
+    """Rerank model."""
+    keyword: bool | None = None
+    """Let an LLM add keywords."""
+    highlight: bool | None = None
+    """Mark matches in `highlight`."""
+    metadata_condition: dict[str, Any] | None = None
+    """Only documents with such metadata."""
+    cross_languages: Sequence[str] | None = None
+    """Languages to translate the question into."""
+    use_kg: bool | None = None
+    """Search the knowledge graph too; its result comes first."""
+    toc_enhance: bool | None = None
+    """Use tables of contents."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = {"dataset_ids": self.dataset_ids, "dataset_names": self.dataset_names}
+        arguments.ids(name := arguments.exactly_one(**given), given[name])
+        arguments.positive("k", self.k)
+        return self
+
+    def with_filters(
+        self, metadata: Mapping[str, str | float] | None = None, *, document_ids: Sequence[str] | None = None
+    ) -> Self:
+        """Give a copy that finds less: what this one finds, where all of `metadata` is so, within `document_ids`.
+
+        The copy shares the client; make one per user or request.
+
+        Args:
+            metadata: Values that the documents' metadata must have.
+            document_ids: Documents to stay within.
+
+        Raises:
+            InvalidArgumentError: The retriever's own condition says "or", or it is limited to none of these documents.
+        """
+        changes: dict[str, Any] = {}
+        if metadata is not None:
+            changes["metadata_condition"] = _narrowed(self.metadata_condition, metadata)
+        if document_ids is not None:
+            within = [item for item in arguments.ids("document_ids", document_ids) if item in (self.document_ids or [item])]
+            if not within:
+                raise InvalidArgumentError("document_ids", "has none of the documents the retriever is limited to")
+            changes["document_ids"] = within
+        return self.model_copy(update=changes)
+
+    def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
+        params = super()._get_ls_params(**kwargs)
+        params["ls_retriever_name"] = params["ls_vector_store_provider"] = PROVIDER
+        return params
+
+    # Both have the same signature: LangChain looks at the first to see which keywords it may hand to either.
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        k: int | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        with langchain_errors():
+            return run(self._searching(self._sync, query, k, kwargs))
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        k: int | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        with langchain_errors():
+            return await arun(self._searching(self._async, query, k, kwargs))
+
+    def _searching(self, client: AnyClient, query: str, k: int | None, call: dict[str, Any]) -> Flow[list[Document]]:
+        options = self._options(k, call)
+        known = self._connection[1].ids
+        for name in self.dataset_names or ():
+            if ("dataset", name) not in known:
+                known["dataset", name] = (yield client.datasets.find(name)).id
+        dataset_ids = self.dataset_ids or [known["dataset", name] for name in self.dataset_names or ()]
+        found = yield client.retrieve(query, dataset_ids=dataset_ids, **options)
+        return [document(chunk) for chunk in found.chunks]
+
+    def _options(self, k: int | None, call: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(call) - set(_OPTIONS))
+        if unknown:
+            raise InvalidArgumentError(unknown[0], f"is no option of a search; options are k, {', '.join(_OPTIONS)}")
+        options = {name: call.get(name, getattr(self, name)) for name in _OPTIONS}
+        return {"limit": self.k if k is None else arguments.positive("k", k), **options}
+
+
+def _narrowed(condition: Mapping[str, Any] | None, metadata: Mapping[str, str | float]) -> dict[str, Any]:
+    known = list(condition["conditions"]) if condition else []
+    if condition and condition.get("logic") == "or" and len(known) > 1:
+        raise InvalidArgumentError("metadata_condition", "says 'or'; RAGFlow cannot join that with further filters")
+    added = [{"name": name, "comparison_operator": "is", "value": value} for name, value in metadata.items()]
+    return {"logic": "and", "conditions": [*known, *added]}
+
+
+__all__ = ["RAGFlowRetriever"]

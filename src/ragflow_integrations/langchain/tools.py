@@ -1,0 +1,153 @@
+"""`RAGFlowToolkit`: RAGFlow as tools, for agents whose model calls tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence  # noqa: TC003 - pydantic evaluates the types of fields
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
+from pydantic import BaseModel, Field, model_validator
+
+from ragflow_integrations._protocol import arguments
+from ragflow_integrations.errors import RAGFlowError
+from ragflow_integrations.langchain._connection import Connected
+from ragflow_integrations.langchain.chat_models import ChatRAGFlow
+from ragflow_integrations.langchain.output_parsers import CitedAnswer
+from ragflow_integrations.langchain.retrievers import RAGFlowRetriever
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.documents import Document
+
+_ASK = "Ask an assistant that answers from a document collection. Gives an answer with numbered citations such as [1]."
+_SEARCH = "Search a document collection. Gives the passages that fit best, numbered, with the documents' names."
+
+
+class AskInput(BaseModel):
+    """Arguments of `ragflow_ask`."""
+
+    question: str = Field(description="A complete question that can be understood without the conversation.")
+
+
+class SearchInput(BaseModel):
+    """Arguments of `ragflow_search`."""
+
+    query: str = Field(description="What to look for: a question or key words.")
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """Asks an assistant; content is its answer, artifact a `CitedAnswer`."""
+
+    model: ChatRAGFlow
+
+    def run(self, question: str, callbacks: Callbacks = None) -> tuple[str, CitedAnswer]:
+        with _tool_errors():
+            answer = CitedAnswer.from_message(self.model.invoke(question, {"callbacks": callbacks}))
+        return answer.text, answer
+
+    async def arun(self, question: str, callbacks: Callbacks = None) -> tuple[str, CitedAnswer]:
+        with _tool_errors():
+            answer = CitedAnswer.from_message(await self.model.ainvoke(question, {"callbacks": callbacks}))
+        return answer.text, answer
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Searches datasets; content is what was found as text, artifact the documents."""
+
+    retriever: RAGFlowRetriever
+
+    def run(self, query: str, callbacks: Callbacks = None) -> tuple[str, list[Document]]:
+        with _tool_errors():
+            found = self.retriever.invoke(query, {"callbacks": callbacks})
+        return _listed(found), found
+
+    async def arun(self, query: str, callbacks: Callbacks = None) -> tuple[str, list[Document]]:
+        with _tool_errors():
+            found = await self.retriever.ainvoke(query, {"callbacks": callbacks})
+        return _listed(found), found
+
+
+class RAGFlowToolkit(BaseToolkit, Connected):
+    """RAGFlow as tools: `ragflow_ask` where an assistant is named, `ragflow_search` where datasets are."""
+
+    chat_id: str | None = None
+    """Chat assistant that `ragflow_ask` asks."""
+    chat_name: str | None = None
+    """Its exact name instead."""
+    agent_id: str | None = None
+    """Agent that it asks instead."""
+    dataset_ids: Sequence[str] | None = None
+    """Datasets that `ragflow_search` searches."""
+    dataset_names: Sequence[str] | None = None
+    """Their exact names instead."""
+    k: int = 8
+    """Documents that it gives."""
+    about: str = ""
+    """What the documents are about: it tells the model when to use the tools."""
+    prefix: str = "ragflow"
+    """First part of the tools' names, to tell several toolkits apart."""
+
+    @model_validator(mode="after")
+    def _make_tools(self) -> Self:
+        self.get_tools()  # whatever is wrong is said now
+        return self
+
+    def get_tools(self) -> list[BaseTool]:
+        """Give the tools."""
+        assistant = _known(chat_id=self.chat_id, chat_name=self.chat_name, agent_id=self.agent_id)
+        datasets = _known(dataset_ids=self.dataset_ids, dataset_names=self.dataset_names)
+        tools: list[BaseTool] = []
+        if assistant:
+            # The inner model's tokens are no part of the outer model's answer: agents' streams leave them out by this tag.
+            model = ChatRAGFlow(client=self.client, disable_streaming=True, tags=["nostream"], **assistant)
+            tools.append(self._tool("ask", _ASK, AskInput, _Ask(model)))
+        if datasets:
+            retriever = RAGFlowRetriever(client=self.client, k=self.k, **datasets)
+            tools.append(self._tool("search", _SEARCH, SearchInput, _Search(retriever)))
+        if not tools:
+            arguments.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))
+        return tools
+
+    def _tool(self, what: str, description: str, schema: type[BaseModel], does: _Ask | _Search) -> BaseTool:
+        about = f" The documents are about {self.about}." if self.about else ""
+        return StructuredTool.from_function(
+            does.run,
+            does.arun,
+            name=f"{self.prefix}_{what}",
+            description=description + about,
+            args_schema=schema,
+            response_format="content_and_artifact",
+            handle_tool_error=True,
+            handle_validation_error=True,
+        )
+
+
+@contextmanager
+def _tool_errors() -> Iterator[None]:
+    """Raise errors as what agents give to their model, with what it can do about them."""
+    try:
+        yield
+    except RAGFlowError as error:
+        advice = "This may pass: try again once." if error.retryable else "The same call will fail again: do not repeat it."
+        raise ToolException(f"{error} {advice}") from error
+
+
+def _listed(found: list[Document]) -> str:
+    if not found:
+        return "Nothing was found. Try other words."
+    return "\n\n".join(
+        f"[{number}] {document.metadata['document_name']}\n{document.page_content}" for number, document in enumerate(found, 1)
+    )
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+__all__ = ["RAGFlowToolkit"]

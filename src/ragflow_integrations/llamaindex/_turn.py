@@ -1,0 +1,116 @@
+"""One question and its answer, while it comes and when it ends."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+
+from ragflow_integrations.llamaindex import _nodes
+from ragflow_integrations.models import Completed, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from llama_index.core.schema import NodeWithScore
+    from llama_index.core.tools import ToolOutput
+
+    from ragflow_integrations.llamaindex._tracing import Trace
+    from ragflow_integrations.models import Answer, AnswerEvent
+
+
+class Turn:
+    """A turn: fills what its response shows, and tells the trace and the history, each once.
+
+    Args:
+        question: The question.
+        session_id: The session asked, where there is one.
+        trace: The trace, begun.
+        record: Takes the messages that the history keeps.
+
+    Attributes:
+        nodes: Everything retrieved; filled in place.
+        sources: The retrieval as a tool's output; filled in place.
+        metadata: Session, message, citations, usage; filled in place.
+        answer: The answer, when it is whole.
+        ended: Whether it is over.
+        kept: The messages that the history kept: question and answer, or none where nothing was answered.
+    """
+
+    def __init__(
+        self, question: str, session_id: str | None, trace: Trace, record: Callable[[list[ChatMessage]], None]
+    ) -> None:
+        self.nodes: list[NodeWithScore] = []
+        self.sources: list[ToolOutput] = []
+        self.metadata: dict[str, Any] = _nodes.metadata(session_id)
+        self.answer: Answer | None = None
+        self.ended = False
+        self.kept: list[ChatMessage] = []
+        self._question = question
+        self._trace = trace
+        self._record = record
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._lock = threading.Lock()
+
+    @property
+    def text(self) -> str:
+        """The server's final text, or what came of it."""
+        return self.answer.text if self.answer is not None else "".join(self._text)
+
+    def take(self, event: AnswerEvent) -> str:
+        """Take an event of the stream; give the text to show for it."""
+        if self.ended:  # closed from another thread while this event was read
+            return ""
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+            self._trace.delta(event.text)
+            return event.text
+        if isinstance(event, Completed):
+            self.complete(event.answer)
+        else:
+            self._reasoning.append(event.text)
+        return ""
+
+    def complete(self, answer: Answer) -> None:
+        """Take the whole answer."""
+        self.answer = answer
+        self.metadata.update(_nodes.metadata(self.metadata["session_id"], answer))
+        self.nodes.extend(_nodes.nodes(answer.reference.chunks))
+        if self.nodes:
+            self.sources.append(_nodes.source(self._question, self.nodes))
+            self._trace.retrieval(self.nodes)
+
+    @contextmanager
+    def ended_by_errors(self) -> Iterator[None]:
+        """End the turn where its answer cannot even begin."""
+        try:
+            yield
+        except BaseException as error:
+            self.end(error)
+            raise
+
+    def end(self, error: BaseException | None = None) -> bool:
+        """End the turn; what is no `Exception` (a closed generator, a cancelled task) is a reader who has heard enough.
+
+        Returns:
+            Whether this call ended it.
+        """
+        with self._lock:
+            if self.ended:
+                return False
+            self.ended = True
+        if self.answer is not None:
+            message = _nodes.assistant_message(self.answer)
+        else:
+            message = _nodes.partial_message(self.text, "".join(self._reasoning))
+        if self.text or self.answer is not None:
+            self.kept = [ChatMessage(role=MessageRole.USER, content=self._question), message]
+            self._record(self.kept)
+        if isinstance(error, Exception):
+            self._trace.fail(error)
+        else:
+            self._trace.finish(_nodes.chat_response(message, self.answer))
+        return True

@@ -1,0 +1,546 @@
+"""Values of the API: what calls return.
+
+All are frozen dataclasses. Those that come from the server keep the JSON object they were made of in `raw`, so that a field
+this package does not name is not lost. Old and new servers' names are mapped to one set of fields.
+
+Example:
+    >>> from ragflow_integrations import Timeout
+    >>> Timeout(connect=5).read
+    600.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypedDict
+
+from ragflow_integrations.errors import InvalidArgumentError
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
+JsonObject: TypeAlias = Mapping[str, "JsonValue"]
+CitationStyle: TypeAlias = Literal["bracket", "raw", "none"]
+Role: TypeAlias = Literal["user", "assistant", "system"]
+
+
+ReasoningEffort: TypeAlias = Literal["off", "low", "medium", "high", "ultra"]
+
+
+class CompletionOptions(TypedDict, total=False):
+    """Options of one question. One that the server cannot honour raises `UnsupportedByServerError`; none is dropped.
+
+    Attributes:
+        citation_style: How markers are shown; default `"bracket"`.
+        model: LLM to use instead of the assistant's own, as RAGFlow names it (RAGFlow ≥ 0.25.1).
+        temperature: Sampling temperature (stateless ≥ 0.26; in a session ≥ 0.25.1 and with `model`); so are the next four.
+        top_p: Nucleus sampling.
+        presence_penalty: Presence penalty.
+        frequency_penalty: Frequency penalty.
+        max_tokens: Longest answer, in tokens.
+        document_ids: Answer from these documents only (in a session; stateless ≥ 0.27).
+        metadata_condition: Answer from documents with such metadata only: `{"logic": "and", "conditions": [{"name",
+            "comparison_operator", "value"}]}` (stateless ≥ 0.23; in a session 0.23 and 0.24).
+        reasoning_effort: Deep research (in a session ≥ 0.24, where 0.24–0.26 know on and off only; stateless ≥ 0.27).
+        internet: Search the web too (≥ 0.25 in a session; stateless ≥ 0.27).
+        variables: Values of the prompt's variables (in a session).
+        inputs: Values of an agent's begin form, or of the form it waits for: `{"name": {"value": …}}` or `{"name": …}`.
+        return_trace: Keep the events of an agent's nodes in `Answer.trace` (≥ 0.23).
+    """
+
+    citation_style: CitationStyle
+    model: str
+    temperature: float
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
+    max_tokens: int
+    document_ids: Sequence[str]
+    metadata_condition: JsonObject
+    reasoning_effort: ReasoningEffort
+    internet: bool
+    variables: Mapping[str, str]
+    inputs: JsonObject
+    return_trace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Limits in seconds.
+
+    Attributes:
+        connect: For the connection to be made.
+        read: The longest silence allowed, not the length of an answer: a server that retries its LLM sends nothing for minutes.
+    """
+
+    connect: float = 10.0
+    read: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "read"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise InvalidArgumentError("timeout", f"needs a positive number of seconds for {name}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of a document, as retrieved.
+
+    Attributes:
+        id: Chunk id.
+        content: Text of the chunk.
+        document_id: Document it belongs to; empty for knowledge-graph and web results.
+        document_name: File name of the document.
+        dataset_id: Dataset it belongs to.
+        similarity: Combined score in 0 … 1, None where the server gives none.
+        vector_similarity: Score of the embedding.
+        term_similarity: Score of the keywords.
+        positions: `(page, x0, x1, top, bottom)` boxes; page is 1-based for paged documents, an ordinal otherwise.
+        image_id: Image of the chunk, `""` where there is none.
+        url: Source address of a web result.
+        doc_type: `""`, `"image"` or `"table"`.
+        highlight: Content with `<em>` around matches, where asked for.
+        document_metadata: User metadata of the document, where asked for.
+        raw: The server's object.
+    """
+
+    id: str
+    content: str = ""
+    document_id: str = ""
+    document_name: str = ""
+    dataset_id: str = ""
+    similarity: float | None = None
+    vector_similarity: float | None = None
+    term_similarity: float | None = None
+    positions: tuple[tuple[float, ...], ...] = ()
+    image_id: str = ""
+    url: str | None = None
+    doc_type: str = ""
+    highlight: str | None = None
+    document_metadata: JsonObject = field(default_factory=dict, hash=False)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentCount:
+    """How many chunks of a document were used (`doc_aggs` on the wire)."""
+
+    document_id: str
+    document_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What an answer was made from.
+
+    Attributes:
+        chunks: All retrieved chunks in the server's order, not only the cited ones.
+        documents: Documents cited, or all retrieved where none is cited.
+        total: Candidates the server counted, where it says.
+        raw: The server's object.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    documents: tuple[DocumentCount, ...] = ()
+    total: int | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """Result of a search over datasets.
+
+    Attributes:
+        chunks: Best first, at most `limit`.
+        documents: Chunks counted by document.
+        total: Candidates above the threshold within the server's ranking window; not the size of the dataset.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    documents: tuple[DocumentCount, ...] = ()
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """One marker of an answer and the chunk it points to.
+
+    Offsets are code points into `Answer.text`.
+
+    Attributes:
+        index: 0-based position of the chunk in `Reference.chunks`.
+        number: The number shown, `index + 1`.
+        start: Start of the marker; equal to `end` where the style shows none.
+        end: End of the marker.
+        claim_start: Start of the sentence the marker supports.
+        claim_end: End of that sentence.
+        chunk: The chunk cited.
+    """
+
+    index: int
+    number: int
+    start: int
+    end: int
+    claim_start: int
+    claim_end: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the server counts them (RAGFlow ≤ 0.23.1 counts characters, and the prompt is the last question only)."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where the server spent its time, in seconds, as it reports them behind the prompt of a native answer."""
+
+    total: float | None = None
+    retrieval: float | None = None
+    generation: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequest:
+    """A form an agent waits for: ask again in the same session, with `inputs`.
+
+    Attributes:
+        inputs: The fields, by name, as the server describes them.
+        tips: What the agent says with it.
+    """
+
+    inputs: JsonObject = field(default_factory=dict, hash=False)
+    tips: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A finished answer.
+
+    Attributes:
+        text: The server's final text without thinking, its citation markers in the chosen style.
+        reasoning: The model's thinking, where it was sent.
+        reference: Everything retrieved.
+        citations: The markers of `text`, in order.
+        session_id: Session the turn was stored in; None for a stateless answer.
+        message_id: Id of the turn (question and answer share it), None where the server gives none.
+        chat_id: Chat assistant that answered.
+        agent_id: Agent that answered.
+        model: LLM the server names, None where it names none.
+        usage: Tokens, on routes that report them.
+        finish_reason: `"stop"` and the like, on routes that report it.
+        timings: Server timings, on routes that report them.
+        citation_style: Style of the markers in `text`.
+        input_request: The form an agent waits for, where it has paused.
+        trace: Events of an agent's nodes, where `return_trace` asked for them.
+    """
+
+    text: str
+    reasoning: str = ""
+    reference: Reference = field(default_factory=Reference)
+    citations: tuple[Citation, ...] = ()
+    session_id: str | None = None
+    message_id: str | None = None
+    chat_id: str | None = None
+    agent_id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    timings: Timings | None = None
+    citation_style: CitationStyle = "bracket"
+    input_request: InputRequest | None = None
+    trace: tuple[JsonObject, ...] = field(default=(), repr=False, hash=False)
+
+    def _repr_html_(self) -> str:
+        """Show the answer in a notebook: text with numbered citations, sources below, all of it escaped."""
+        # Rendering is needed in notebooks only, so its module is loaded there only.
+        from ragflow_integrations._html import answer_html  # noqa: PLC0415
+
+        return answer_html(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer, never half a citation marker."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event of a stream."""
+
+    answer: Answer
+
+
+AnswerEvent: TypeAlias = TextDelta | ReasoningDelta | Completed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a session, or of a history to send.
+
+    Attributes:
+        role: `"user"`, `"assistant"` or `"system"`.
+        content: Text without thinking.
+        reasoning: Thinking stored in front of the text.
+        id: Id of the turn; question and answer share it.
+        reference: What a stored answer was made from.
+        created_at: Seconds since 1970.
+        raw: The server's object.
+    """
+
+    role: Role
+    content: str
+    reasoning: str = ""
+    id: str | None = None
+    reference: Reference | None = None
+    created_at: float | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A stored conversation with a chat assistant or an agent.
+
+    Attributes:
+        id: Session id.
+        name: Display name.
+        chat_id: Chat assistant it belongs to, None for an agent's session.
+        agent_id: Agent it belongs to, None for a chat assistant's session.
+        messages: Turns so far; the first is the assistant's opener.
+        user_id: Owner the server reports.
+        created_at: Seconds since 1970.
+        updated_at: Seconds since 1970.
+        raw: The server's object.
+    """
+
+    id: str
+    name: str = ""
+    chat_id: str | None = None
+    agent_id: str | None = None
+    messages: tuple[Message, ...] = ()
+    user_id: str | None = None
+    created_at: float | None = None
+    updated_at: float | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A chat assistant: an LLM with a prompt over datasets.
+
+    Attributes:
+        id: Chat id.
+        name: Unique name.
+        description: Free text.
+        dataset_ids: Datasets it answers from; empty for a plain LLM chat.
+        llm_id: LLM it uses.
+        llm: Generation settings (`temperature`, `top_p`, `max_tokens` …).
+        system_prompt: Prompt with `{knowledge}`.
+        opener: First message of each session.
+        empty_response: Said when nothing is found; empty lets the LLM answer.
+        quote: Whether it cites.
+        similarity_threshold: Chunks below are dropped.
+        vector_similarity_weight: Share of the embedding's score; the keywords have the rest.
+        top_n: Chunks given to the LLM.
+        created_at: Seconds since 1970.
+        updated_at: Seconds since 1970.
+        raw: The server's object.
+    """
+
+    id: str
+    name: str
+    description: str = ""
+    dataset_ids: tuple[str, ...] = ()
+    llm_id: str | None = None
+    llm: JsonObject = field(default_factory=dict, hash=False)
+    system_prompt: str = ""
+    opener: str = ""
+    empty_response: str = ""
+    quote: bool = True
+    similarity_threshold: float | None = None
+    vector_similarity_weight: float | None = None
+    top_n: int | None = None
+    created_at: float | None = None
+    updated_at: float | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """An agent: a workflow built in RAGFlow's canvas.
+
+    Attributes:
+        id: Agent id.
+        title: Display name.
+        description: Free text.
+        created_at: Seconds since 1970, None where the server does not say.
+        updated_at: Seconds since 1970.
+        raw: The server's object.
+    """
+
+    id: str
+    title: str
+    description: str = ""
+    created_at: float | None = None
+    updated_at: float | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A set of parsed documents (a knowledge base).
+
+    Attributes:
+        id: Dataset id.
+        name: Unique name.
+        description: Free text.
+        embedding_model: Model of its vectors; datasets searched together must share it.
+        chunk_method: How documents are cut (`"naive"`, `"qa"` …).
+        chunk_count: Chunks in all.
+        document_count: Documents in all.
+        created_at: Seconds since 1970.
+        raw: The server's object.
+    """
+
+    id: str
+    name: str
+    description: str = ""
+    embedding_model: str = ""
+    chunk_method: str = ""
+    chunk_count: int = 0
+    document_count: int = 0
+    created_at: float | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file of a dataset.
+
+    Attributes:
+        id: Document id.
+        name: File name.
+        dataset_id: Dataset it belongs to.
+        status: `"UNSTART"`, `"RUNNING"`, `"CANCEL"`, `"DONE"` or `"FAIL"`.
+        progress: 0 … 1 while parsing, negative after a failure.
+        progress_message: The server's log of the parsing.
+        size: Bytes.
+        chunk_count: Chunks made.
+        token_count: Tokens of these.
+        metadata: User metadata.
+        raw: The server's object.
+    """
+
+    id: str
+    name: str
+    dataset_id: str = ""
+    status: str = ""
+    progress: float = 0.0
+    progress_message: str = ""
+    size: int = 0
+    chunk_count: int = 0
+    token_count: int = 0
+    metadata: JsonObject = field(default_factory=dict, hash=False)
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsingProgress:
+    """How far the parsing of documents is.
+
+    Attributes:
+        documents: The documents waited for, in the server's order.
+        done: How many of them the server works on no more: parsed, failed or stopped.
+    """
+
+    documents: tuple[Document, ...]
+    done: int
+
+    @property
+    def fraction(self) -> float:
+        """The mean progress, 0 … 1."""
+        parts = [1.0 if item.status == "DONE" else min(max(item.progress, 0.0), 1.0) for item in self.documents]
+        return sum(parts) / len(parts) if parts else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What is known of a server.
+
+    Attributes:
+        version: Its own word, such as `v0.27.0`; None where it gives none (≤ 0.23) or is built from a commit.
+        oldest: Oldest release it can be, by its replies.
+        newest: Newest release it can be; None where there is no upper bound.
+    """
+
+    version: str | None
+    oldest: str
+    newest: str | None
+
+    @property
+    def era(self) -> str:
+        """The range in words: `0.27.0`, or `0.22.0 … 0.22.x`."""
+        if self.oldest == self.newest:
+            return self.oldest
+        return f"{self.oldest} … {self.newest or 'newest'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether a server works.
+
+    Attributes:
+        ok: It answers, and reports no failing part.
+        parts: Its word on each part (`db`, `redis` …), where it gives one (≥ 0.22).
+    """
+
+    ok: bool
+    parts: JsonObject = field(default_factory=dict, hash=False)
+
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "AnswerEvent",
+    "Chat",
+    "Chunk",
+    "Citation",
+    "CitationStyle",
+    "Completed",
+    "CompletionOptions",
+    "Dataset",
+    "Document",
+    "DocumentCount",
+    "Health",
+    "InputRequest",
+    "JsonObject",
+    "JsonValue",
+    "Message",
+    "ParsingProgress",
+    "ReasoningDelta",
+    "ReasoningEffort",
+    "Reference",
+    "Retrieval",
+    "Role",
+    "ServerInfo",
+    "Session",
+    "TextDelta",
+    "Timeout",
+    "Timings",
+    "Usage",
+]

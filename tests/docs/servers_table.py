@@ -1,0 +1,53 @@
+"""The table of "Servers and versions", made from the code that decides; run this module to write it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import completions, datasets, operations
+from ragflow_integrations._protocol.dialects import Feature, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+ERAS = ("0.17.2", "0.19.1", "0.20.5", "0.22.1", "0.23.1", "0.24.0", "0.25.3", "0.25.6", "0.26.4", "0.27.0")
+ALWAYS = (
+    "chat assistants, sessions, datasets, documents, chunks, retrieval",
+    "questions in a session and without, whole and streamed, cited",
+    "`document_ids` and `variables` in a session",
+    "related questions, health, server information",
+)
+
+
+def features() -> Iterable[Feature]:
+    yield operations.AGENTS
+    yield from completions.AGENT_FEATURES.values()
+    yield operations.MESSAGES
+    yield from completions.SESSION_FEATURES.values()
+    yield from completions.STATELESS_FEATURES.values()
+    yield from datasets.RETRIEVAL_FEATURES.values()
+
+
+def table() -> str:
+    rows = [["", *ERAS], ["---", *(":-:" for _ in ERAS)]]
+    rows += [[what, *("yes" for _ in ERAS)] for what in ALWAYS]
+    rows += [[feature.what, *(_answer(feature, era) for era in ERAS)] for feature in features()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _answer(feature: Feature, era: str) -> str:
+    profile = Profile()
+    profile.learn_version(era)
+    return "yes" if profile.supports(feature) else "–"
+
+
+def write() -> None:
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(before + BEGIN + table() + END + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

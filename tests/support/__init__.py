@@ -1,0 +1,1 @@
+"""What the tests share: recordings of real servers, a scripted HTTP server, event builders, leak checks."""
