@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import aiohttp
 from requests.utils import get_environ_proxies, select_proxy
 from tenacity import AsyncRetrying
+from urllib3.filepost import encode_multipart_formdata
 
 from ragflow_integrations import _failures
 from ragflow_integrations._protocol.answers import MAX_DRAIN
@@ -77,8 +78,7 @@ class AsyncTransport:
             if loop is here:
                 await keeper.aclose()
             elif loop.is_running():
-                closing = asyncio.run_coroutine_threadsafe(_close(keeper), loop)
-                await asyncio.wrap_future(closing)
+                await _close_elsewhere(keeper, loop)
 
     async def run(self, operation: Operation[T]) -> T:
         """Run an API call: send what it yields, give it the reply or the error."""
@@ -168,11 +168,12 @@ class AsyncTransport:
 
     async def _open(self, request: Request, *, streamed: bool = False) -> aiohttp.ClientResponse:
         settings = self._settings
-        form: aiohttp.FormData | None = None
+        headers = {"Accept-Encoding": "identity"} if streamed else {}
+        body: bytes | None = None
         if request.files:
-            form = aiohttp.FormData()
-            for upload in request.files:
-                form.add_field("file", upload.content, filename=upload.name)
+            # As requests writes it: aiohttp's own form would percent-encode the names of files.
+            parts = [("file", (upload.name, upload.content)) for upload in request.files]
+            body, headers["Content-Type"] = encode_multipart_formdata(parts)
         session = await self._session()
         try:
             return await session.request(
@@ -180,8 +181,8 @@ class AsyncTransport:
                 settings.url(request),
                 params=dict(request.params),
                 json=request.json,
-                data=form,
-                headers={"Authorization": settings.authorization} | ({"Accept-Encoding": "identity"} if streamed else {}),
+                data=body,
+                headers={**headers, "Authorization": settings.authorization},  # no local variable: tracebacks show those
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=settings.timeout.connect, sock_read=settings.timeout.read
                 ),
@@ -202,6 +203,8 @@ async def _keep_session() -> AsyncGenerator[aiohttp.ClientSession, None]:
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
     session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER)
+    # What may be sent again is decided in `retries`; aiohttp would send DELETE and PUT twice when a connection breaks.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
     try:
         yield session
     finally:
@@ -210,6 +213,17 @@ async def _keep_session() -> AsyncGenerator[aiohttp.ClientSession, None]:
 
 async def _close(keeper: AsyncGenerator[aiohttp.ClientSession, None]) -> None:
     await keeper.aclose()
+
+
+async def _close_elsewhere(keeper: AsyncGenerator[aiohttp.ClientSession, None], loop: asyncio.AbstractEventLoop) -> None:
+    """Close a session in its own loop; a loop that ends meanwhile closes it itself, and is not waited for."""
+    closing = _close(keeper)
+    try:
+        done = asyncio.run_coroutine_threadsafe(closing, loop)
+    except RuntimeError:
+        closing.close()  # the loop is closed
+    else:
+        await asyncio.wait([asyncio.wrap_future(done)], timeout=DRAIN_SECONDS)
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -258,12 +272,14 @@ class Connection:
         try:
             block = await self._response.content.readany()
         except _PROBLEMS as problem:
-            failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
+            block = self._left(problem)
+            if not block:
+                failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
         except BaseException:
             self.close()  # cancelled
             raise
         if self.closed:
-            failure = _failures.closed(self.reader)
+            failure = _failures.closed(self.reader.partial)
         if failure is not None:
             self.close()
             raise failure
@@ -272,6 +288,14 @@ class Connection:
             await _drain(self._response)
             self._give_up()
         return events
+
+    def _left(self, problem: Exception) -> bytes:
+        """Give what came before the connection broke: aiohttp has it, and gives its exception first; it comes again."""
+        content = self._response.content
+        content.set_exception(None)  # type: ignore[arg-type]
+        left = content.read_nowait()
+        content.set_exception(problem)
+        return left
 
     def close(self) -> None:
         """Close the connection, if it is open."""
@@ -296,13 +320,23 @@ class AsyncAnswerStream:
         self._ready: list[AnswerEvent] = []
         self._at = 0
         self._closed = False
+        self._opening: asyncio.Timeout | None = None
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._open().__await__()
 
     async def _open(self) -> Self:
         if self._connection is None and not self._closed:
-            self._connection = await self._connect()
+            try:
+                async with asyncio.timeout(None) as self._opening:
+                    self._connection = await self._connect()
+            except TimeoutError:  # only `aclose` lets it pass
+                raise _failures.closed("") from None
+            except BaseException:
+                self._closed = True  # it is not asked again
+                raise
+            finally:
+                self._opening = None
             self._ready = self._connection.ready
         return self
 
@@ -345,11 +379,13 @@ class AsyncAnswerStream:
         return event
 
     async def aclose(self) -> None:
-        """Close the connection, if it is open."""
+        """Close the connection, if it is open or being opened, also from another task."""
         self._closed = True
         self._ready = []
         if self._connection is not None:
             self._connection.close()
+        elif self._opening is not None:
+            self._opening.reschedule(0)
 
     async def __aenter__(self) -> Self:
         return await self._open()

@@ -62,9 +62,9 @@ def cut_off(settings: Settings, reader: AnswerReader, problem: BaseException, *,
     )
 
 
-def closed(reader: AnswerReader) -> StreamInterruptedError:
-    """A stream was closed while it was read."""
-    return StreamInterruptedError("The stream was closed while it was read.", partial=reader.partial)
+def closed(partial: str) -> StreamInterruptedError:
+    """A stream was closed while it was opened or read."""
+    return StreamInterruptedError("The stream was closed while it was read.", partial=partial)
 
 
 def incomplete(partial: str) -> StreamInterruptedError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
 
@@ -109,6 +109,8 @@ class Transport:
         with self._lock:
             session, self._own = self._own, None
         if session is not None:
+            for adapter in session.adapters.values():
+                _close_pools(adapter)
             session.close()
 
     def run(self, operation: Operation[T]) -> T:
@@ -217,6 +219,20 @@ class Transport:
         raise failure
 
 
+def _close_pools(adapter: BaseAdapter) -> None:
+    """Close the idle connections of an adapter.
+
+    urllib3 closes them when their pool is dropped, and the traceback of an earlier error may hold it until the garbage
+    collector comes by.
+    """
+    if isinstance(adapter, HTTPAdapter):
+        pools = adapter.poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118 - not a mapping one can iterate
+            pool = pools.get(key)
+            if pool is not None:
+                pool.close()
+
+
 def _headers(response: requests.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
@@ -297,7 +313,7 @@ class AnswerStream:
             silent = isinstance(problem, urllib3.exceptions.ReadTimeoutError | TimeoutError)
             failure = _failures.cut_off(self._settings, self._reader, problem, silent=silent)
         if self._closed:
-            failure = _failures.closed(self._reader)
+            failure = _failures.closed(self.partial)
         if failure is not None:
             self.close()
             raise failure

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ragflow_integrations.errors import SessionBusyError
 
+#: The task or thread that began a turn; held weakly, since their numbers are given again to others when they have ended.
+_Owner: TypeAlias = "weakref.ref[asyncio.Task[object] | threading.Thread]"
 
-def _here() -> tuple[int, int]:
+
+def _here() -> asyncio.Task[object] | threading.Thread:
     try:
-        task = asyncio.current_task()
+        return asyncio.current_task() or threading.current_thread()
     except RuntimeError:
-        task = None
-    return threading.get_ident(), id(task) if task else 0
+        return threading.current_thread()
 
 
 @dataclass(slots=True)
 class _Line:
-    holder: tuple[int, int]
-    waiting: deque[tuple[Future[Turn], tuple[int, int]]] = field(default_factory=deque)
+    holder: _Owner
+    waiting: deque[tuple[Future[Turn], _Owner]] = field(default_factory=deque)
 
 
 class Turn:
@@ -66,15 +70,15 @@ class Turns:
         with self._lock:
             line = self._lines.get(session_id)
             if line is None:
-                self._lines[session_id] = _Line(here)
+                self._lines[session_id] = _Line(weakref.ref(here))
                 future.set_result(Turn(self, session_id))
-            elif line.holder == here:
+            elif line.holder() is here:
                 raise SessionBusyError(
                     f"Session {session_id!r} has an unfinished stream begun by this same thread or task, which cannot wait for "
                     "itself. Read that stream to its end or close it first, or use another session."
                 )
             else:
-                line.waiting.append((future, here))
+                line.waiting.append((future, weakref.ref(here)))
         return future
 
     def pass_on(self, session_id: str) -> None:
@@ -96,6 +100,9 @@ class Turns:
         except TimeoutError:
             self._give_up(future)
             raise _still_busy(session_id, timeout) from None
+        except BaseException:  # Control-C
+            self._give_up(future)
+            raise
 
     async def wait_async(self, session_id: str, timeout: float) -> Turn:  # noqa: ASYNC109 - as the sync twin
         """Wait for a turn in a task, at most `timeout` seconds."""

@@ -92,6 +92,11 @@ class RAGFlowClient:
         return self._settings.base_url
 
     @property
+    def api_key(self) -> SecretStr:
+        """The key; it shows itself only to `get_secret_value()`."""
+        return self._settings.api_key
+
+    @property
     def timeout(self) -> Timeout:
         """Limits in seconds."""
         return self._settings.timeout

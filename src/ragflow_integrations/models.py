@@ -63,6 +63,10 @@ class CompletionOptions(TypedDict, total=False):
     return_trace: bool
 
 
+#: Seconds, some thirty years: more than the system's clocks take is no limit any more.
+_LONGEST = 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """Limits in seconds.
@@ -78,7 +82,7 @@ class Timeout:
     def __post_init__(self) -> None:
         for name in ("connect", "read"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
                 raise InvalidArgumentError("timeout", f"needs a positive number of seconds for {name}, not {value!r}")
 
 

@@ -333,7 +333,9 @@ class OpenAIDecoder:
         answer.think(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
         if text:
-            self._settle()
+            if self._repeated is not None:  # more comes behind it, so it was no repetition
+                self._add(self._repeated)
+                self._repeated = None
             # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
             if 0 < self._length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
                 self._repeated = text
@@ -421,7 +423,7 @@ class AgentDecoder(NativeDecoder):
         elif kind == "workflow_finished":
             answer.ended = True
             answer.usage = decoders.usage(data.get("usage")) or answer.usage
-        if kind.startswith("node_"):
+        if kind.startswith("node_") and (self._request.json or {}).get("return_trace"):
             answer.trace.append(body)
         self._keyed(data.get("reference"))
 

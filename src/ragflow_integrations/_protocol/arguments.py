@@ -51,6 +51,13 @@ def fraction(name: str, value: object) -> float:
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """Check a truth value."""
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(name, f"must be True or False, not {value!r}")
+    return value
+
+
 def mapping(name: str, value: object) -> Mapping[str, object]:
     """Check a mapping with string keys."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

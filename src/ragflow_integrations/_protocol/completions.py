@@ -7,7 +7,7 @@ take it to the native route of ≥ 0.27.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -20,7 +20,7 @@ from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFou
 from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ragflow_integrations.models import JsonObject, JsonValue
 
@@ -120,24 +120,24 @@ def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "st
     return given
 
 
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "document_ids": arguments.ids,
+    **dict.fromkeys(("metadata_condition", "variables", "inputs"), arguments.mapping),
+    **dict.fromkeys(("internet", "return_trace"), arguments.flag),
+    **dict.fromkeys(_GENERATION, arguments.number),
+    "max_tokens": arguments.positive,
+}
+
+
 def _check_values(options: CompletionOptions) -> None:
     check_style(options.get("citation_style", "bracket"))
     if "model" in options:
         arguments.text("model", options["model"], example="'gpt-4o@OpenAI'")
-    if "document_ids" in options:
-        arguments.ids("document_ids", options["document_ids"])
-    if "metadata_condition" in options:
-        arguments.mapping("metadata_condition", options["metadata_condition"])
-    if "variables" in options:
-        arguments.mapping("variables", options["variables"])
-    if "inputs" in options:
-        arguments.mapping("inputs", options["inputs"])
-    if options.get("reasoning_effort", "off") not in _EFFORTS:
+    if options.get("reasoning_effort", "off") not in (*_EFFORTS,):
         raise InvalidArgumentError("reasoning_effort", f"must be one of {', '.join(_EFFORTS)}")
-    for name, value in _generation(options).items():
-        arguments.number(name, value)
-    if "max_tokens" in options:
-        arguments.positive("max_tokens", options["max_tokens"])
+    for name, check in _CHECKS.items():
+        if name in options:
+            check(name, options.get(name))
 
 
 #: Options that one kind of question has.

@@ -46,6 +46,7 @@ def list_datasets(*, name: str | None = None, dataset_id: str | None = None) -> 
 
 def find_dataset(name: str) -> Operation[Dataset]:
     """Get a dataset by its exact name."""
+    arguments.text("name", name)
     datasets = yield from every(list_datasets(name=name))
     one = next((dataset for dataset in datasets if dataset.name == name), None)
     return found(one, DatasetNotFoundError, no_such("dataset", name, "the name", "client.datasets.list()"))
@@ -53,6 +54,7 @@ def find_dataset(name: str) -> Operation[Dataset]:
 
 def get_dataset(dataset_id: str) -> Operation[Dataset]:
     """Get a dataset."""
+    arguments.text("dataset_id", dataset_id)
     one = yield from first(list_datasets(dataset_id=dataset_id))
     return found(one, DatasetNotFoundError, no_such("dataset", dataset_id, "dataset_id", "client.datasets.list()"))
 
@@ -122,6 +124,7 @@ def list_documents(
 
 def get_document(dataset_id: str, document_id: str) -> Operation[Document]:
     """Get a document."""
+    arguments.text("document_id", document_id)
     one = yield from first(list_documents(dataset_id, document_id=document_id))
     where = f"client.documents.list({dataset_id!r})"
     return found(one, DocumentNotFoundError, no_such("document", document_id, "document_id", where))
@@ -247,14 +250,17 @@ def retrieve(
     arguments.positive("limit", limit)
     lists = {"dataset_ids": dataset_ids, "document_ids": document_ids, "cross_languages": cross_languages}
     fractions = {"similarity_threshold": similarity_threshold, "vector_similarity_weight": vector_similarity_weight}
-    others = {"rerank_id": rerank_id, "keyword": keyword, "use_kg": use_kg, "toc_enhance": toc_enhance}
+    flags = {"keyword": keyword, "use_kg": use_kg, "toc_enhance": toc_enhance}
+    # The default is on ≤ 0.23.1 and off since.
+    flags["highlight"] = False if highlight is None else highlight
     options: dict[str, JsonValue] = {
         "question": question,
-        "highlight": bool(highlight),  # the default is on ≤ 0.23.1 and off since
         **{name: cast("JsonValue", arguments.ids(name, value)) for name, value in stated(lists)},
         **{name: arguments.fraction(name, value) for name, value in stated(fractions)},
-        **dict(stated(others)),
+        **{name: arguments.flag(name, value) for name, value in stated(flags)},
     }
+    if rerank_id is not None:
+        options["rerank_id"] = arguments.text("rerank_id", rerank_id)
     if top_k is not None:
         options["top_k"] = arguments.positive("top_k", top_k)
     if metadata_condition is not None:

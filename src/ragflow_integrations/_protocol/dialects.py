@@ -115,7 +115,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         r"[Ss]ession not found|own the session|[Ss]ession does not (?:exist|belong)",
         "Create a session, or leave `session_id` out.",
     ),
-    _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocument not found", "Check `document_ids`."),
+    _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocuments? not found", "Check `document_ids`."),
     _row(errors.DatasetNotFoundError, r"own the dataset|lacks permission for dataset|[Dd]ataset not found", _LIST),
     _row(errors.DatasetNotFoundError, r"<id>.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
     _row(
@@ -303,7 +303,8 @@ def require(profile: Profile, feature: Feature) -> Operation[None]:
     """
     if profile.supports(feature) is None and not profile.probed:
         yield from probe(profile)
-    if profile.supports(feature) is False:
+    known = profile.supports(feature)
+    if known is False or (known is None and profile.high != _NEWEST):  # an old release that cannot be told from older ones
         until = f" up to {feature.until[0]}.{feature.until[1]}" if feature.until else ""
         gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
         raise UnsupportedByServerError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -116,9 +117,11 @@ def retry_after(reply: Reply) -> float | None:
     """Read `Retry-After` as seconds; a date counts from the reply's own `Date`, so no clock is needed."""
     value = reply.headers.get("retry-after", "").strip()
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(reply.headers.get("date", ""))
     except (TypeError, ValueError):

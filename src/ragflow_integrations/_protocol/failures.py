@@ -101,8 +101,10 @@ class FailureGate:
         if self._certain or not self._new_line or piece.isspace():
             return ""
         held = "".join(self._held)
-        if find(held, whole=not self._begun):
-            self._certain = "\n" in held.strip()
+        failure = find(held, whole=not self._begun)
+        if failure is not None:
+            # More lines can only be its details where it is all there is.
+            self._certain = "\n" in held.strip() and not failure.partial
             self._held[:] = [held]
             return ""
         # A quoted error; behind it there may be a real one, or the beginning of one.

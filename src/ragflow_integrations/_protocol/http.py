@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from ragflow_integrations.errors import NotFoundError
+from ragflow_integrations.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -88,5 +88,12 @@ class Reply:
 
 
 def path(*parts: str) -> str:
-    """Join path segments, quoting each whole."""
+    """Join path segments, quoting each whole.
+
+    Raises:
+        InvalidArgumentError: One would lead to another place.
+    """
+    for part in parts:
+        if part in (".", ".."):
+            raise InvalidArgumentError("id", f"cannot be {part!r}")
     return "/" + "/".join(quote(part, safe="") for part in parts)

@@ -163,6 +163,7 @@ def update_chat(
     prompt: Mapping[str, JsonValue] | None = None,
 ) -> Operation[Chat]:
     """Change a chat assistant; what is not named stays."""
+    arguments.text("chat_id", chat_id)
     check_filters(name=name)
     body = _chat_body(llm, prompt)
     if dataset_ids is not None:
@@ -198,12 +199,14 @@ def list_chats(*, name: str | None = None, chat_id: str | None = None) -> Pages[
 
 def get_chat(chat_id: str) -> Operation[Chat]:
     """Get a chat assistant; asked for as a listing of one, which every release has."""
+    arguments.text("chat_id", chat_id)
     one = yield from first(list_chats(chat_id=chat_id))
     return found(one, ChatNotFoundError, no_such("chat assistant", chat_id, "chat_id", "client.chats.list()"))
 
 
 def find_chat(name: str) -> Operation[Chat]:
     """Get a chat assistant by its exact name."""
+    arguments.text("name", name)
     chats = yield from every(list_chats(name=name))
     one = next((chat for chat in chats if chat.name == name), None)
     return found(one, ChatNotFoundError, no_such("chat assistant", name, "the name", "client.chats.list()"))
@@ -230,6 +233,7 @@ def create_session(chat_id: str, name: str = "New session") -> Operation[Session
 
 def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | None = None) -> Pages[Session]:
     """List the sessions of a chat assistant, the newest first."""
+    check_filters(name=name)
     return listing(_sessions(chat_id), decoders.session, ("sessions",), {"name": name, "id": session_id}, _chat(chat_id))
 
 
@@ -275,9 +279,7 @@ def rate_message(
 ) -> Operation[None]:
     """Rate an answer."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id), "feedback")
-    if not isinstance(helpful, bool):
-        raise InvalidArgumentError("helpful", f"must be True or False, not {helpful!r}")
-    body: dict[str, JsonValue] = {"thumbup": helpful, **dict(stated({"feedback": comment}))}
+    body: dict[str, JsonValue] = {"thumbup": arguments.flag("helpful", helpful), **dict(stated({"feedback": comment}))}
     yield from dialects.require(profile, MESSAGES)
     yield Request("PUT", where, json=body, subject=_chat(chat_id))
 
@@ -316,6 +318,7 @@ def list_agents(*, title: str | None = None, agent_id: str | None = None) -> Pag
 
 def get_agent(agent_id: str) -> Operation[Agent]:
     """Get an agent."""
+    arguments.text("agent_id", agent_id)
     agents = yield from every(list_agents(agent_id=agent_id))
     one = agents[0] if agents else None
     return found(one, AgentNotFoundError, no_such("agent", agent_id, "agent_id", "client.agents.list()"))
@@ -323,6 +326,7 @@ def get_agent(agent_id: str) -> Operation[Agent]:
 
 def find_agent(title: str) -> Operation[Agent]:
     """Get an agent by its exact title."""
+    arguments.text("title", title)
     agents = yield from every(list_agents(title=title))
     one = agents[0] if agents else None
     return found(one, AgentNotFoundError, no_such("agent", title, "the title", "client.agents.list()"))

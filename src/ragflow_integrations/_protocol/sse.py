@@ -6,7 +6,7 @@ quadratic time on a large event that comes in small pieces.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sseclient import SSEClient
 
@@ -28,8 +28,12 @@ class EventStream:
 
     def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
         self._parts: list[bytes] = []
+        self._seam = b""  # the end of what is held, where a blank line may begin
         self._size = 0
         self._max_frame = max_frame
+        self._block: list[bytes] = []
+        # One for all blocks, since making one costs as much as parsing an event; it iterates over its source anew for each.
+        self._client = SSEClient(cast("Iterator[bytes]", self._block))
 
     def feed(self, data: bytes) -> Iterator[str]:
         """Take bytes; give the data of the events they complete.
@@ -37,40 +41,38 @@ class EventStream:
         Raises:
             ProtocolError: An event is larger than the limit, or not UTF-8.
         """
-        seam = self._parts[-1][-_OVERLAP:] if self._parts else b""
-        probe = seam + data
-        end = max(probe.rfind(blank) + len(blank) if blank in probe else 0 for blank in _BLANK_LINES) - len(seam)
+        probe = self._seam + data
+        end = max(probe.rfind(blank) + len(blank) if blank in probe else 0 for blank in _BLANK_LINES) - len(self._seam)
         if end <= 0:
             self._hold(data)
             return iter(())
-        block = b"".join((*self._parts, data[:end]))
-        self._parts.clear()
-        self._size = 0
-        self._hold(data[end:])
-        return _events(block)
+        return self._events(self._take(data[:end], data[end:]))
 
     def finish(self) -> Iterator[str]:
         """Give the last event of a stream that ended without its blank line."""
-        block = b"".join(self._parts)
+        return self._events(self._take(b"", b""))
+
+    def _take(self, last: bytes, rest: bytes) -> bytes:
+        block = b"".join((*self._parts, last))
         self._parts.clear()
         self._size = 0
-        return _events(block)
+        self._seam = b""
+        if rest:
+            self._hold(rest)
+        return block
 
     def _hold(self, data: bytes) -> None:
-        if not data:
-            return
-        if len(data) < _OVERLAP and self._parts:
-            self._parts[-1] += data  # keeps the last part long enough to see a split blank line
-        else:
-            self._parts.append(data)
+        self._parts.append(data)
+        self._seam = (self._seam + data)[-_OVERLAP:]
         self._size += len(data)
         if self._size > self._max_frame:
             raise ProtocolError(f"The server sent an event of more than {self._max_frame} bytes without an end.")
 
-
-def _events(block: bytes) -> Iterator[str]:
-    try:
-        for event in SSEClient(iter((block,))).events():
-            yield event.data
-    except UnicodeDecodeError as error:
-        raise ProtocolError(f"The server sent an event that is not UTF-8: {error.reason} at byte {error.start}.") from None
+    def _events(self, block: bytes) -> Iterator[str]:
+        self._block[:] = (block,)
+        try:
+            for event in self._client.events():
+                yield event.data
+        except UnicodeDecodeError as error:
+            problem = f"The server sent an event that is not UTF-8: {error.reason} at byte {error.start}."
+            raise ProtocolError(problem) from None

@@ -610,15 +610,14 @@ def era_of(version: str) -> Era:
     Raises:
         ValueError: If no listed release belongs to that minor series.
     """
-    wanted: tuple[int, ...] = ()
+    unsupported = f"RAGFlow {version!r} is not supported; supported are {', '.join(SUPPORTED_VERSIONS)}."
     try:
         wanted = _parts(version.strip().removeprefix("v"))
     except ValueError:
-        series = []
-    else:
-        series = [era for era in ERAS if _parts(era.version)[:2] == wanted[:2]]
+        raise ValueError(unsupported) from None
+    series = [era for era in ERAS if _parts(era.version)[:2] == wanted[:2]]
     if not series:
-        raise ValueError(f"RAGFlow {version!r} is not supported; supported are {', '.join(SUPPORTED_VERSIONS)}.")
+        raise ValueError(unsupported)
     if len(wanted) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
         return series[-1]
     return min(series, key=lambda era: abs(_parts(era.version)[2] - wanted[2]))

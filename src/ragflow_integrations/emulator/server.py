@@ -279,7 +279,8 @@ class Emulator:
         """
         if self._thread is not None:
             raise RuntimeError("The emulator runs already.")
-        listener = socket.socket()
+        # Named as TCP, so that asyncio sends each reply at once instead of waiting for the peer's delayed acknowledgement.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((_HOST, self._port))

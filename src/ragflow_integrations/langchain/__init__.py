@@ -4,6 +4,11 @@
 a chain without losing citations, `RAGFlowLoader` loads documents. Errors are RAGFlow's and LangChain's at once.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from ragflow_integrations.langchain import _compat
 from ragflow_integrations.langchain._errors import (
     RAGFlowAgentNotFoundError,
@@ -30,10 +35,12 @@ from ragflow_integrations.langchain._errors import (
     RAGFlowUnsupportedByServerError,
 )
 from ragflow_integrations.langchain.chat_models import ChatRAGFlow
-from ragflow_integrations.langchain.document_loaders import RAGFlowLoader
-from ragflow_integrations.langchain.output_parsers import CitedAnswer, CitedAnswerParser
-from ragflow_integrations.langchain.retrievers import RAGFlowRetriever
-from ragflow_integrations.langchain.tools import RAGFlowToolkit
+
+if TYPE_CHECKING:
+    from ragflow_integrations.langchain.document_loaders import RAGFlowLoader
+    from ragflow_integrations.langchain.output_parsers import CitedAnswer, CitedAnswerParser
+    from ragflow_integrations.langchain.retrievers import RAGFlowRetriever
+    from ragflow_integrations.langchain.tools import RAGFlowToolkit
 
 _compat.register()
 
@@ -67,3 +74,18 @@ __all__ = [
     "RAGFlowToolkit",
     "RAGFlowUnsupportedByServerError",
 ]
+
+_HOMES = {
+    "CitedAnswer": "output_parsers",
+    "CitedAnswerParser": "output_parsers",
+    "RAGFlowLoader": "document_loaders",
+    "RAGFlowRetriever": "retrievers",
+    "RAGFlowToolkit": "tools",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what a program asks for when it does: LangChain's tools alone take longer than the chat model."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from ragflow_integrations._settings import Settings
 from ragflow_integrations.client import RAGFlowClient
-from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.errors import InvalidArgumentError, SessionBusyError
 from ragflow_integrations.models import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 
 if TYPE_CHECKING:
@@ -29,19 +30,25 @@ else:
 T = TypeVar("T")
 
 
+class OwnClient(RAGFlowClient):
+    """A client that a component made for itself."""
+
+    def fits(self, base_url: str | None, api_key: SecretStr | None, timeout: float | Timeout | None, retries: int) -> bool:
+        """Whether it would be made of these arguments."""
+        return self._settings == Settings.of(base_url, api_key, timeout, retries)
+
+
 @dataclass(slots=True)
 class Shared:
     """What all components with the same client share.
 
     Attributes:
-        made_of: What the client was made of, None for one that a user made.
         twin: The client of the other mode, once it was needed.
         ids: Ids by kind and name, looked up once.
         creating: Sessions being created, by store and key.
         lock: Guards them.
     """
 
-    made_of: tuple[object, ...] | None = None
     twin: AnyClient | None = None
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     creating: dict[tuple[int, str], Future[None]] = field(default_factory=dict)
@@ -74,10 +81,12 @@ class Shared:
     def settle(self, store: MutableMapping[str, str], key: str, session_id: str | None) -> None:
         """Keep a session that was created, or let the next one try."""
         with self.lock:
-            if session_id is not None:
-                store[key] = session_id
             waiting = self.creating.pop((id(store), key))
-        waiting.set_result(None)
+            try:
+                if session_id is not None:
+                    store[key] = session_id
+            finally:
+                waiting.set_result(None)
 
 
 #: Steps that end in a value: what a client's method returns, and futures to wait for; what comes of each is sent back in. So
@@ -90,10 +99,24 @@ def run(flow: Flow[T]) -> T:
     try:
         step = next(flow)
         while True:
-            step = flow.send(step.result() if isinstance(step, Future) else step)
+            if isinstance(step, Future):
+                _wait(step)
+                step = flow.send(None)
+            else:
+                step = flow.send(step)
     except StopIteration as end:
         value: T = end.value
         return value
+
+
+def _wait(future: Future[None]) -> None:
+    """Wait, but not in the thread of an event loop, where what is waited for may be one of its own tasks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        future.result()
+        return
+    raise SessionBusyError("The session of this conversation is just being created; within an event loop use `ainvoke`.")
 
 
 async def arun(flow: Flow[T]) -> T:
@@ -154,20 +177,21 @@ class Connected(BaseModel):
 
     @model_validator(mode="after")
     def _connect(self) -> Self:
-        if self.client is not None:
-            self._check_client(self.client)
-        settings = (self.base_url, self.api_key, self.timeout, self.max_retries)
-        if self.client is not None:
-            made_of = shared_by(self.client).made_of
-            if settings in (made_of, (None, None, None, None)):
-                return self
-            if made_of is None:
-                problem = "excludes `base_url`, `api_key`, `timeout` and `max_retries`: the client has its own"
-                raise InvalidArgumentError("client", problem)
-            # A copy with other settings, by `configurable_fields`, needs a client of its own.
-        retries = 2 if self.max_retries is None else self.max_retries
-        self.client = client = RAGFlowClient(self.base_url, self.api_key, timeout=self.timeout, max_retries=retries)
-        shared_by(client).made_of = settings
+        client = self.client
+        if client is not None:
+            self._check_client(client)
+        given = (self.base_url, self.api_key, self.timeout, self.max_retries)
+        if client is not None and given == (None, None, None, None):
+            return self
+        api_key = SecretStr(self.api_key) if isinstance(self.api_key, str) else self.api_key
+        settings = (self.base_url, api_key, self.timeout, 2 if self.max_retries is None else self.max_retries)
+        if client is not None and not isinstance(client, OwnClient):
+            problem = "excludes `base_url`, `api_key`, `timeout` and `max_retries`: the client has its own"
+            raise InvalidArgumentError("client", problem)
+        # LangChain hands a client on to copies with other settings, which need one of their own.
+        if client is None or not client.fits(*settings):
+            base_url, api_key, timeout, retries = settings
+            self.client = OwnClient(base_url, api_key, timeout=timeout, max_retries=retries)
         return self
 
     def _check_client(self, client: AnyClient) -> None:
@@ -202,7 +226,7 @@ class Connected(BaseModel):
     def close(self) -> None:
         """Close idle connections of the synchronous client, unless it was given as `client`; a later call opens new ones."""
         client, shared = self._connection
-        own = shared.twin if shared.made_of is None else client
+        own = client if isinstance(client, OwnClient) else shared.twin
         if isinstance(own, RAGFlowClient):
             own.close()
 

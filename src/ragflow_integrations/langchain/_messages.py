@@ -47,9 +47,11 @@ def history(messages: Sequence[BaseMessage], policy: SystemMessagePolicy) -> lis
     """Write messages as RAGFlow's history.
 
     Raises:
-        InvalidArgumentError: A message has no place in it.
+        InvalidArgumentError: A message has no place in it, or the last is not a question.
     """
-    return _written(list(enumerate(messages)), policy)
+    written = _written(list(enumerate(messages)), policy)
+    _check_last(written)
+    return written
 
 
 def _written(messages: Sequence[tuple[int, BaseMessage]], policy: SystemMessagePolicy) -> list[models.Message]:
@@ -78,9 +80,13 @@ def question(messages: Sequence[BaseMessage], policy: SystemMessagePolicy) -> st
     if policy == "prepend" and "user" in roles[:last]:
         sent = sent[-1:]  # system messages were sent with the first question
     written = _written(sent, policy)
-    if not written or written[-1].role != "user":
-        raise InvalidArgumentError("messages", "must end with a message of the user, the question")
+    _check_last(written)
     return written[-1].content
+
+
+def _check_last(written: Sequence[models.Message]) -> None:
+    if not written or written[-1].role != "user" or not written[-1].content.strip():
+        raise InvalidArgumentError("messages", "must end with a message of the user, the question, which must not be empty")
 
 
 def check_alone(messages: Sequence[BaseMessage]) -> None:

@@ -73,7 +73,108 @@ class _Turn:
 
 
 class ChatRAGFlow(BaseChatModel, Connected):
-    """A RAGFlow chat assistant."""
+    """A RAGFlow chat assistant, or agent, as a chat model.
+
+    Setup:
+        Install `ragflow-integrations[langchain]`, and set `RAGFLOW_BASE_URL` and `RAGFLOW_API_KEY`, or pass `base_url` and
+        `api_key`. Keys are made in RAGFlow under your avatar > API.
+
+    Key init args, who is asked (exactly one):
+        chat_id: Chat assistant.
+        chat_name: Its exact name, looked up once, on first use.
+        agent_id: Agent.
+
+    Key init args, how it answers (each may be given per call too, and with `bind`):
+        session_id: Session whose history the server keeps. Without one the messages are the history.
+        conversation_id: Your own key of a conversation, such as a user or a LangGraph thread; its session is created on first
+            use and kept in `session_store`.
+        model: LLM that RAGFlow should use instead of the assistant's own.
+        temperature, top_p, presence_penalty, frequency_penalty, max_tokens: Generation (RAGFlow ≥ 0.26).
+        stop: Sequences before which the answer is cut off.
+        citation_style: `"bracket"` shows `[4]`, `"raw"` the server's markers, `"none"` no markers.
+        document_ids, metadata_condition: Documents to answer from.
+        reasoning_effort, internet, variables, inputs: See the fields.
+
+    Key init args, the client:
+        base_url, api_key, timeout, max_retries: Or `client`, to share its connections among many models.
+
+    An option that the server cannot honour raises `RAGFlowUnsupportedByServerError`; none is dropped.
+
+    Instantiate:
+        >>> from ragflow_integrations.langchain import ChatRAGFlow
+        >>> model = ChatRAGFlow(chat_id=chat_id, base_url=base_url, api_key=api_key)
+
+    Invoke:
+        >>> message = model.invoke("How long does a full charge take?")
+        >>> print(message.content)
+        A full charge at a charging station takes four hours [1].
+
+    Stream:
+        >>> for chunk in model.stream("How long does a full charge take?"):
+        ...     print(chunk.content, end="")
+        A full charge at a charging station takes four hours [1].
+
+        Chunks add up to the whole message; the last one brings citations, usage and metadata.
+
+    Async:
+        >>> import asyncio
+        >>> async def ask():
+        ...     message = await model.ainvoke("How long does a full charge take?")
+        ...     await model.aclose()
+        ...     return message
+        >>> asyncio.run(ask()).content == message.content
+        True
+
+    Citations:
+        `content` is plain text. `content_blocks` has one text block with standard annotations; they are in
+        `additional_kwargs["citations"]` too. A citation spans its marker in the text, or its sentence where no marker is shown.
+
+        >>> citation = message.content_blocks[-1]["annotations"][0]
+        >>> citation["title"], message.content[citation["start_index"] : citation["end_index"]]
+        ('charging-stations.md', '[1]')
+        >>> claim = citation["extras"]
+        >>> message.content[claim["claim_start"] : claim["claim_end"]]
+        'A full charge at a charging station takes four hours'
+
+        Parsers such as `StrOutputParser` drop citations; `CitedAnswerParser` keeps them.
+
+    Reasoning:
+        Thinking is a reasoning block in front of the text, and `additional_kwargs["reasoning_content"]`.
+
+    Sessions:
+        >>> first = model.invoke("How long does a full charge take?", conversation_id="ann")
+        >>> second = model.invoke("And in winter?", conversation_id="ann")
+        >>> second.response_metadata["session_id"] == model.session_store["ann"]
+        True
+
+        With LangGraph, `model.configurable_fields(conversation_id=ConfigurableField(id="thread_id"))` gives each thread a
+        session. LangChain's cache is off in sessions.
+
+    System messages:
+        Every RAGFlow server drops them. By default that is a warning; `system_message="prepend"` puts them in front of the
+        first message of the user, `"error"` refuses them.
+
+    Errors:
+        Each is RAGFlow's and LangChain's, and says whether it may pass.
+
+        >>> from langchain_core.exceptions import ModelError
+        >>> try:
+        ...     ChatRAGFlow(chat_id="nobody", base_url=base_url, api_key=api_key).invoke("Hello?")
+        ... except ModelError as error:
+        ...     print(type(error).__name__, error.is_retryable)
+        RAGFlowChatNotFoundError False
+
+    Response metadata:
+        `model_provider`, `model_name`, `chat_id` or `agent_id`, `session_id` and `message_id` in a session, `finish_reason`,
+        `reference` (all retrieved chunks in the server's order, cited or not), `timings` in seconds where the server reports
+        them, `final_answer` where the server's final text differs from what it streamed, `input_request` where an agent waits
+        for a form, `trace`. `usage_metadata` where the server counts tokens.
+
+        >>> sorted(message.response_metadata["reference"])
+        ['chunks', 'documents', 'total']
+        >>> sorted(message.usage_metadata)
+        ['input_tokens', 'output_tokens', 'total_tokens']
+    """
 
     chat_id: str | None = None
     """Chat assistant to ask."""
@@ -150,11 +251,6 @@ class ChatRAGFlow(BaseChatModel, Connected):
     @property
     def _llm_type(self) -> str:
         return "ragflow-chat" if self.agent_id is None else "ragflow-agent"
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Where secrets come from."""
-        return {"api_key": "RAGFLOW_API_KEY"}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

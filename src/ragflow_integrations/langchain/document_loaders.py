@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
 
 class RAGFlowLoader(BaseLoader, Connected):
-    """Loads the chunks of a dataset, or its documents whole, one page of the listing at a time."""
+    """Loads the chunks of a dataset, or its documents whole, one page of the listing at a time.
+
+    Metadata of chunks are those of `RAGFlowRetriever`'s documents; whole documents have `source`, `document_id`,
+    `document_name`, `dataset_id`, `chunk_count`, `size` and, where there is any, `document_metadata`.
+
+    Example:
+        >>> from ragflow_integrations.langchain import RAGFlowLoader
+        >>> loader = RAGFlowLoader(dataset_id=dataset_id, base_url=base_url, api_key=api_key)
+        >>> next(loader.lazy_load()).page_content != ""
+        True
+        >>> loader.close()
+    """
 
     dataset_id: str | None = None
     """Dataset to load from."""

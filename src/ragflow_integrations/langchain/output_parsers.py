@@ -93,6 +93,22 @@ class CitedAnswerParser(BaseTransformOutputParser[CitedAnswer]):
     """Parses messages of `ChatRAGFlow` into `CitedAnswer`s, whole or as they are written.
 
     Messages of other models give their text and the standard citations they have.
+
+    Example:
+        >>> from ragflow_integrations.langchain import ChatRAGFlow, CitedAnswerParser
+        >>> model = ChatRAGFlow(chat_id=chat_id, base_url=base_url, api_key=api_key)
+        >>> chain = model | CitedAnswerParser()
+        >>> answer = chain.invoke("How long does a full charge take?")
+        >>> answer.sources[answer.citations[0]["extras"]["number"] - 1].metadata["source"]
+        'charging-stations.md'
+        >>> print(answer.to_markdown())
+        A full charge at a charging station takes four hours [^1].
+        <BLANKLINE>
+        [^1]: charging-stations.md: ...
+        >>> pieces = list(chain.stream("How long does a full charge take?"))
+        >>> "".join(piece.text for piece in pieces) == answer.text
+        True
+        >>> model.close()
     """
 
     def parse(self, text: str) -> CitedAnswer:

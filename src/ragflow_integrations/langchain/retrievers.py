@@ -39,7 +39,56 @@ _OPTIONS = (
 
 
 class RAGFlowRetriever(BaseRetriever, Connected):
-    """Search in RAGFlow datasets."""
+    """Search in RAGFlow datasets.
+
+    Setup:
+        Install `ragflow-integrations[langchain]`, and set `RAGFLOW_BASE_URL` and `RAGFLOW_API_KEY`, or pass `base_url` and
+        `api_key`, or a `client`.
+
+    Instantiate:
+        >>> from ragflow_integrations.langchain import RAGFlowRetriever
+        >>> retriever = RAGFlowRetriever(dataset_ids=[dataset_id], k=3, base_url=base_url, api_key=api_key)
+
+    Invoke:
+        >>> documents = retriever.invoke("How long does a full charge take?")
+        >>> len(documents), documents[0].metadata["source"]
+        (3, 'charging-stations.md')
+
+        Every option may be given per call: `retriever.invoke(question, k=1, highlight=True)`.
+
+    Async:
+        >>> import asyncio
+        >>> async def search():
+        ...     documents = await retriever.ainvoke("How long does a full charge take?")
+        ...     await retriever.aclose()
+        ...     return documents
+        >>> asyncio.run(search()) == documents
+        True
+
+    Filters per user:
+        >>> sales = retriever.with_filters({"team": "sales"})
+
+    Use within a chain:
+        >>> from langchain_core.runnables import RunnableParallel, RunnablePassthrough
+        >>> chain = RunnableParallel(documents=retriever, question=RunnablePassthrough())
+        >>> sorted(chain.invoke("How long does a full charge take?"))
+        ['documents', 'question']
+
+    Documents:
+        `id` is the chunk's id, `page_content` its text. Metadata, all of it JSON:
+
+        source, document_name: File name of the document.
+        document_id, dataset_id, chunk_id: Ids.
+        similarity: Combined score, 0 … 1, None where the server gives none; so are the next two.
+        vector_similarity: Score of the embedding.
+        term_similarity: Score of the key words.
+        positions: `[page, x0, x1, top, bottom]` boxes; the page is 1-based for paged documents, an ordinal otherwise.
+        highlight: Text with `<em>` around matches, with `highlight=True`.
+        image_id: Image of the chunk, where it has one.
+        doc_type: `"image"` or `"table"`, where it is one.
+        url: Source address of a web result.
+        document_metadata: User metadata of the document, where the server gives it.
+    """
 
     dataset_ids: Sequence[str] | None = None
     """Datasets to search; all of one embedding model."""

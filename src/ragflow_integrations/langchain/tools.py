@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from langchain_core.callbacks import Callbacks  # noqa: TC002 - LangChain evaluates the types of a tool's function
+from langchain_core.documents import Document  # noqa: TC002 - as above
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import BaseModel, Field, model_validator
 
@@ -20,8 +22,6 @@ from ragflow_integrations.langchain.retrievers import RAGFlowRetriever
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_core.callbacks import Callbacks
-    from langchain_core.documents import Document
 
 _ASK = "Ask an assistant that answers from a document collection. Gives an answer with numbered citations such as [1]."
 _SEARCH = "Search a document collection. Gives the passages that fit best, numbered, with the documents' names."
@@ -74,7 +74,24 @@ class _Search:
 
 
 class RAGFlowToolkit(BaseToolkit, Connected):
-    """RAGFlow as tools: `ragflow_ask` where an assistant is named, `ragflow_search` where datasets are."""
+    """RAGFlow as tools, for agents whose model calls tools.
+
+    `ragflow_ask`, where an assistant or agent is named, gives its answer as content and a `CitedAnswer` as artifact.
+    `ragflow_search`, where datasets are named, gives what was found as content and the documents as artifact. Both are native
+    in async code. Errors become text that says what happened and whether to try again; with `tool.handle_tool_error = False`
+    they are raised.
+
+    Example:
+        >>> from ragflow_integrations.langchain import RAGFlowToolkit
+        >>> toolkit = RAGFlowToolkit(chat_id=chat_id, dataset_ids=[dataset_id], base_url=base_url, api_key=api_key)
+        >>> ask, search = toolkit.get_tools()
+        >>> ask.invoke({"question": "How long does a full charge take?"})
+        'A full charge at a charging station takes four hours [1].'
+        >>> call = {"type": "tool_call", "name": "ragflow_search", "id": "1", "args": {"query": "full charge"}}
+        >>> search.invoke(call).artifact[0].metadata["source"]
+        'charging-stations.md'
+        >>> toolkit.close()
+    """
 
     chat_id: str | None = None
     """Chat assistant that `ragflow_ask` asks."""

@@ -73,13 +73,6 @@ class Respondent:
             return f"ragflow/{self.agent_id}"
         return f"ragflow/{self._assistant.chat_name or self._assistant.chat_id}"
 
-    def with_options(self, options: CompletionOptions) -> Respondent:
-        """Give the same one with further options."""
-        twin = Respondent.__new__(Respondent)
-        twin.__dict__.update(self.__dict__)
-        twin.options = self._all(options)
-        return twin
-
     def _all(self, options: CompletionOptions) -> CompletionOptions:
         return cast("CompletionOptions", {**self.options, **_known(options)})
 

@@ -26,6 +26,7 @@ from llama_index.core.instrumentation.events.retrieval import RetrievalEndEvent,
 from llama_index.core.instrumentation.span import active_span_id
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import active_instrument_tags
+from llama_index_instrumentation.event_handlers import NullEventHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.llms.types import ChatMessage, ChatResponse
     from llama_index.core.callbacks import CallbackManager
     from llama_index.core.schema import NodeWithScore
+    from llama_index_instrumentation.dispatcher import Dispatcher
 
 dispatcher = get_dispatcher(__name__)
 
@@ -65,6 +67,7 @@ class Trace:
         self._payload = payload
         self._callbacks = callbacks
         self._streamed = streamed
+        self._heard = _is_heard()  # half of what a piece costs is its event
         self._event = ""
         self._span = _Span(owner, "_stream" if streamed else "_ask", message=question)
         self._context = contextvars.copy_context()
@@ -74,7 +77,8 @@ class Trace:
 
     def delta(self, text: str) -> None:
         """Record a piece of the answer."""
-        self._run(dispatcher.event, StreamChatDeltaReceivedEvent(delta=text))
+        if self._heard:
+            self._run(dispatcher.event, StreamChatDeltaReceivedEvent(delta=text))
 
     def retrieval(self, nodes: list[NodeWithScore]) -> None:
         """Record what the answer was made from."""
@@ -145,6 +149,16 @@ class Trace:
             self._callbacks.on_event_end(CBEventType.LLM, payload=payload, event_id=self._event)
         finally:
             self._callbacks.end_trace("chat")
+
+
+def _is_heard() -> bool:
+    """Whether anybody listens to events."""
+    at: Dispatcher | None = dispatcher
+    while at is not None:
+        if any(not isinstance(handler, NullEventHandler) for handler in at.event_handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False
 
 
 class _Span:

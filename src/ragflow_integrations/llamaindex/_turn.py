@@ -88,12 +88,15 @@ class Turn:
         """End the turn where its answer cannot even begin."""
         try:
             yield
-        except BaseException as error:
+        except Exception as error:
             self.end(error)
             raise
+        except BaseException:  # cancelled
+            self.end()
+            raise
 
-    def end(self, error: BaseException | None = None) -> bool:
-        """End the turn; what is no `Exception` (a closed generator, a cancelled task) is a reader who has heard enough.
+    def end(self, error: Exception | None = None) -> bool:
+        """End the turn; without an error its reader has heard the answer, or enough of it.
 
         Returns:
             Whether this call ended it.
@@ -109,7 +112,7 @@ class Turn:
         if self.text or self.answer is not None:
             self.kept = [ChatMessage(role=MessageRole.USER, content=self._question), message]
             self._record(self.kept)
-        if isinstance(error, Exception):
+        if error is not None:
             self._trace.fail(error)
         else:
             self._trace.finish(_nodes.chat_response(message, self.answer))

@@ -28,11 +28,43 @@ if TYPE_CHECKING:
     from ragflow_integrations.models import CompletionOptions, Timeout
 
 
-class _Response(Response):
+class PlainResponse(Response):
     """A response whose text may be empty: LlamaIndex's own says "None" then."""
 
     def __str__(self) -> str:
         return self.response or ""
+
+
+class _Streaming(StreamingResponse):
+    """A streamed response that ends with the server's final text, to which citations refer, not with the sum of its pieces."""
+
+    def __init__(self, turn: Turn, stream: RAGFlowStreamingChatResponse) -> None:
+        super().__init__(stream.response_gen, turn.nodes, turn.metadata)
+        self._turn = turn
+
+    def __str__(self) -> str:
+        return str(self.get_response())
+
+    def get_response(self) -> Response:
+        super().get_response()
+        self.response_txt = self._turn.text
+        return PlainResponse(self.response_txt, self.source_nodes, self.metadata)
+
+
+class _AsyncStreaming(AsyncStreamingResponse):
+    """The same for asynchronous code."""
+
+    def __init__(self, turn: Turn, stream: RAGFlowStreamingChatResponse) -> None:
+        super().__init__(stream.async_response_gen(), turn.nodes, turn.metadata)
+        self._turn = turn
+
+    async def _async_str(self) -> str:
+        return str(await self.get_response())
+
+    async def get_response(self) -> Response:
+        await super().get_response()
+        self.response_txt = self._turn.text
+        return PlainResponse(self.response_txt, self.source_nodes, self.metadata)
 
 
 class RAGFlowQueryEngine(BaseQueryEngine):
@@ -109,11 +141,11 @@ class RAGFlowQueryEngine(BaseQueryEngine):
             with turn.ended_by_errors():
                 if self._streaming:
                     stream = RAGFlowStreamingChatResponse(turn, self._respondent.stream(self._question(question)))
-                    response = StreamingResponse(stream.response_gen, turn.nodes, turn.metadata)
+                    response = _Streaming(turn, stream)
                 else:
                     turn.complete(self._respondent.ask(self._question(question)))
                     turn.end()
-                    response = _Response(turn.text, turn.nodes, turn.metadata)
+                    response = PlainResponse(turn.text, turn.nodes, turn.metadata)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -125,11 +157,11 @@ class RAGFlowQueryEngine(BaseQueryEngine):
             with turn.ended_by_errors():
                 if self._streaming:
                     stream = RAGFlowStreamingChatResponse(turn, await self._respondent.astream(self._question(question)))
-                    response = AsyncStreamingResponse(stream.async_response_gen(), turn.nodes, turn.metadata)
+                    response = _AsyncStreaming(turn, stream)
                 else:
                     turn.complete(await self._respondent.aask(self._question(question)))
                     turn.end()
-                    response = _Response(turn.text, turn.nodes, turn.metadata)
+                    response = PlainResponse(turn.text, turn.nodes, turn.metadata)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 

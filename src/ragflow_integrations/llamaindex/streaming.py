@@ -75,13 +75,13 @@ class RAGFlowStreamingChatResponse(StreamingAgentChatResponse):
     def _pull(self, stream: AnswerStream) -> Generator[str, None, None]:
         if self.is_done:
             return
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             for event in stream:
                 if delta := self._turn.take(event):
                     self.unformatted_response += delta
                     yield delta
-        except BaseException as problem:
+        except Exception as problem:
             if not self._closed:  # otherwise it was closed from another thread, and its reader has just to stop
                 error = problem
                 raise
@@ -97,13 +97,13 @@ class RAGFlowStreamingChatResponse(StreamingAgentChatResponse):
         stream = self._async_stream()
         if self.is_done:
             return
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             async for event in stream:
                 if delta := self._turn.take(event):
                     self.unformatted_response += delta
                     yield delta
-        except BaseException as problem:
+        except Exception as problem:
             if not self._closed:  # otherwise it was closed from another task, and its reader has just to stop
                 error = problem
                 raise
@@ -144,23 +144,23 @@ class RAGFlowStreamingChatResponse(StreamingAgentChatResponse):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _close(self, stream: AnswerStream, error: BaseException | None) -> None:
+    def _close(self, stream: AnswerStream, error: Exception | None) -> None:
         stream.close()
         if self._end(error) and self._memory is not None:
             self._memory.put_messages(self._turn.kept)
 
-    async def _aclose(self, stream: AsyncAnswerStream, error: BaseException | None) -> None:
+    async def _aclose(self, stream: AsyncAnswerStream, error: Exception | None) -> None:
         await stream.aclose()
         if self._end(error) and self._memory is not None:
             for message in self._turn.kept:
                 # One by one: the base class of memories sends `aput_messages` to a thread.
                 await self._memory.aput(message)
 
-    def _end(self, error: BaseException | None) -> bool:
+    def _end(self, error: Exception | None) -> bool:
         if self.is_done:
             return False
         self.is_done = True
-        self.exception = error if isinstance(error, Exception) else None
+        self.exception = error
         self.response = self._turn.text
         return self._turn.end(error)
 

@@ -1,0 +1,1 @@
+"""What streaming, retrieval and import cost, beside the frameworks alone and other clients; `python -m benchmarks`."""

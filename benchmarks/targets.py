@@ -1,0 +1,150 @@
+"""The limits that this project has set itself, and why one is missed where it is."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.imports import Imports
+    from benchmarks.scenarios import Outcome
+
+
+@dataclass(frozen=True)
+class Run:
+    """All figures of a run."""
+
+    outcomes: Mapping[str, Outcome]
+    imports: Imports
+
+
+@dataclass(frozen=True)
+class Target:
+    """A limit.
+
+    Attributes:
+        what: What is limited.
+        limit: The limit.
+        value: The figure; raises KeyError where a contender is missing.
+        profiled: Scenario and contender to profile where it is missed.
+        why: Why it is missed, if it is.
+        least: Whether the limit is the least allowed instead of the most.
+        unit: Unit of the figure.
+    """
+
+    what: str
+    limit: float
+    value: Callable[[Run], float]
+    profiled: tuple[str, str] | None = None
+    why: str = ""
+    least: bool = False
+    unit: str = ""
+
+    def met(self, value: float) -> bool:
+        """Whether a figure is within the limit."""
+        return value >= self.limit if self.least else value <= self.limit
+
+
+def _cpu(scenario: str, key: str, to: str) -> Callable[[Run], float]:
+    return lambda run: run.outcomes[scenario].ratio(key, to)
+
+
+def _added(scenario: str, key: str, to: str, *, first: bool) -> Callable[[Run], float]:
+    """Milliseconds that a contender adds to what a bare socket takes."""
+
+    def value(run: Run) -> float:
+        outcome = run.outcomes[scenario]
+        times = outcome.scenario.order.times
+        pairs = zip(outcome.results[key], outcome.results[to], strict=True)
+        return statistics.median(
+            (mine.first - other.first if first else (mine.wall - other.wall) / times) * 1000 for mine, other in pairs
+        )
+
+    return value
+
+
+def _over_ideal(scenario: str, key: str) -> Callable[[Run], float]:
+    return lambda run: run.outcomes[scenario].median(key, lambda result: result.wall) / run.outcomes[scenario].scenario.ideal
+
+
+def _connections(run: Run) -> float:
+    outcome = run.outcomes["first"]
+    keys = ("core", "core-async", "lc", "lc-async", "li", "li-async")
+    return float(max(max(outcome.connections[key]) for key in keys))
+
+
+def _linear(key: str) -> Callable[[Run], float]:
+    """How much more a byte costs in an answer twice as long, whose events have four times the bytes."""
+    return lambda run: run.outcomes["cumulative"].median(key) / run.outcomes["half"].median(key) / 4
+
+
+def _wrong(run: Run) -> float:
+    return float(sum(outcome.wrong(key) for outcome in run.outcomes.values() for key in outcome.results))
+
+
+def _faster(run: Run) -> float:
+    return 1 / run.outcomes["searches"].ratio("core-async", "sdk-async", lambda result: result.wall)
+
+
+TARGETS = (
+    Target("texts and searches that are not right, of all contenders", 0, _wrong),
+    Target("LangChain `.stream` / LangChain alone", 1.6, _cpu("deltas", "lc", "lc-floor"), ("deltas", "lc")),
+    Target(
+        "LangChain `.astream` / LangChain alone, pieces not merged",
+        1.3,
+        _cpu("deltas", "lc-apart-async", "lc-floor-async"),
+        ("deltas", "lc-apart-async"),
+    ),
+    Target("LangChain `.astream` as it is / LangChain alone", 1.3, _cpu("deltas", "lc-async", "lc-floor-async")),
+    Target("LangChain `.stream` / langchain-openai", 0.17, _cpu("deltas", "lc", "lc-openai"), ("deltas", "lc")),
+    Target("LlamaIndex `stream_chat` / LlamaIndex alone", 1.6, _cpu("deltas", "li", "li-floor"), ("deltas", "li")),
+    Target(
+        "LlamaIndex `astream_chat` / LlamaIndex alone, pieces not merged",
+        1.3,
+        _cpu("deltas", "li-apart-async", "li-floor-async"),
+        ("deltas", "li-apart-async"),
+    ),
+    Target(
+        "LlamaIndex `astream_chat` as it is / LlamaIndex alone",
+        1.3,
+        _cpu("deltas", "li-async", "li-floor-async"),
+        ("deltas", "li-async"),
+    ),
+    Target("cumulative, 5,000 events / JSON decoding alone", 1.5, _cpu("cumulative", "core", "json"), ("cumulative", "core")),
+    Target("the same, async", 1.5, _cpu("cumulative", "core-async", "json"), ("cumulative", "core-async")),
+    Target("cumulative, cost of a byte, 76 MB / 19 MB", 1.15, _linear("core"), ("cumulative", "core")),
+    Target(
+        "reference of 500 KB, added to a bare socket", 5, _added("reference", "core", "raw", first=False),
+        ("reference", "core"), unit=" ms",
+    ),
+    Target("new connections in 200 answers on one client", 0, _connections),
+    Target("100 streams, async: wall / ideal", 1.02, _over_ideal("hundred", "core-async")),
+    Target("1,000 streams, async: wall / ideal", 1.2, _over_ideal("thousand", "core-async"), ("thousand", "core-async")),
+    Target("1,000 streams, LangChain: wall / ideal", 1.2, _over_ideal("thousand", "lc-async"), ("thousand", "lc-async")),
+    Target("1,000 streams, LlamaIndex: wall / ideal", 1.2, _over_ideal("thousand", "li-async"), ("thousand", "li-async")),
+    Target(
+        "first piece, added to a bare socket", 1.0, _added("first", "core", "raw", first=True), ("first", "core"), unit=" ms"
+    ),
+    Target(
+        "first piece, added to a bare socket, async",
+        0.6,
+        _added("first", "core-async", "raw-async", first=True),
+        ("first", "core-async"),
+        unit=" ms",
+    ),
+    Target("searches, 64 in flight, async: as fast as ragflow-async-sdk, times", 3, _faster, least=True),
+    Target("import of the core / requests", 1.3, lambda run: run.imports.ratio("**core**", "requests")),
+    Target(
+        "import of the LangChain half / langchain_core's chat model",
+        1.05,
+        lambda run: run.imports.ratio("**LangChain half**", "langchain_core chat model"),
+    ),
+    Target(
+        "import of the LlamaIndex half / llama_index.core",
+        1.05,
+        lambda run: run.imports.ratio("**LlamaIndex half**", "llama_index.core"),
+    ),
+)
