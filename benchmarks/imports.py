@@ -50,9 +50,7 @@ class Imports:
 
     def ratio(self, name: str, to: str) -> float:
         """Give the median of the rounds' ratios."""
-        return statistics.median(
-            mine[0] / other[0] for mine, other in zip(self.costs[name], self.costs[to], strict=True)
-        )
+        return statistics.median(mine[0] / other[0] for mine, other in zip(self.costs[name], self.costs[to], strict=True))
 
 
 def run(rounds: int) -> Imports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +15,9 @@ from benchmarks.worker import Order, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_PATIENCE = 300.0  # seconds; nothing takes half as long
 
 
 class ContenderMissingError(Exception):
@@ -36,8 +40,10 @@ def _python(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def _line(process: subprocess.Popen[str]) -> Any:
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    line = process.stdout.readline()
+    assert process.stdout is not None
+    # One line answers one order, so nothing lies in the buffer that `select` does not see.
+    ready, _, _ = select.select([process.stdout], [], [], _PATIENCE)
+    line = process.stdout.readline() if ready else ""
     if not line:
         raise BrokenOffError(" ".join(str(part) for part in process.args[1:]) if isinstance(process.args, list) else "")
     return json.loads(line)
@@ -75,7 +81,7 @@ class Worker:
 
     def run(self, order: Order) -> Result:
         """Have something measured."""
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
         self._process.stdin.flush()
         return Result(**_line(self._process))

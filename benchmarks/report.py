@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from benchmarks.targets import Run, Target
 
 _MEGA = 1024 * 1024
-_PACKAGES = ("langchain-core", "llama-index-core", "requests", "urllib3", "aiohttp", "sseclient-py", "pydantic", "openai", "httpx")
+_PACKAGES = (
+    "langchain-core",
+    "llama-index-core",
+    "requests",
+    "urllib3",
+    "aiohttp",
+    "sseclient-py",
+    "pydantic",
+    "openai",
+    "httpx",
+)
 _HEADINGS: dict[Column, str] = {
     "cpu": "CPU",
     "first": "first piece, ms",
@@ -33,7 +43,7 @@ _HEADINGS: dict[Column, str] = {
 _INTRO = """# Benchmarks
 
 Made by `make bench`. A scripted server in a process of its own sends bytes that were made beforehand, over loopback and without
-TLS; each contender has a process of its own; they take turns in every round. **CPU** is the CPU time of the contender's process;
+TLS; each contender has a process of its own; they take turns in every round. **CPU** is the CPU time of that process;
 "×" compares it with the first line of its mode, by round, and gives the median. Wall times tell little where the machine is
 busy. Every text was compared with the one that was sent, every search counted: see "right".
 
@@ -74,7 +84,7 @@ def _machine(found: Found) -> str:
     lines = [f"Python {platform.python_version()}; {', '.join(versions)}."]
     lines += [f"Not measured: {CONTENDERS[key].label}, which cannot be loaded ({why})." for key, why in found.missing.items()]
     if "ragflow-sdk" in found.versions:
-        lines.append("Releases of ragflow-sdk after 0.22 need Python 3.13; the one above is the newest that this Python installs.")
+        lines.append("Releases of ragflow-sdk after 0.22 need Python 3.13; the one above is the newest for this Python.")
     return "\n".join(lines)
 
 

@@ -117,8 +117,11 @@ TARGETS = (
     Target("the same, async", 1.5, _cpu("cumulative", "core-async", "json"), ("cumulative", "core-async")),
     Target("cumulative, cost of a byte, 76 MB / 19 MB", 1.15, _linear("core"), ("cumulative", "core")),
     Target(
-        "reference of 500 KB, added to a bare socket", 5, _added("reference", "core", "raw", first=False),
-        ("reference", "core"), unit=" ms",
+        "reference of 500 KB, added to a bare socket",
+        5,
+        _added("reference", "core", "raw", first=False),
+        ("reference", "core"),
+        unit=" ms",
     ),
     Target("new connections in 200 answers on one client", 0, _connections),
     Target("100 streams, async: wall / ideal", 1.02, _over_ideal("hundred", "core-async")),

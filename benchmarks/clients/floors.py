@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from benchmarks.answers import Answer
-from benchmarks.clients import Ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from benchmarks.answers import Markers
+    from benchmarks.clients import Ask
 
 _BLOCK = 64 * 1024
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -69,31 +69,43 @@ def _found(reply: bytes) -> int | None:
 
 
 class RawSocket:
-    """A socket that is kept open."""
+    """Sockets that are kept open."""
 
     markers: Markers = "raw"
 
     def __init__(self, base_url: str) -> None:
         parts = urlsplit(base_url)
-        self._socket = socket.create_connection((parts.hostname, parts.port or 80))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = (parts.hostname, parts.port or 80)
+        self._idle: list[socket.socket] = []
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[socket.socket]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:  # other threads have them all
+            connection = socket.create_connection(self._address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield connection
+        self._idle.append(connection)
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """Stream an answer."""
-        self._socket.sendall(_request(f"/api/v1/chats/{ask.chat}/completions"))
-        parser = _Parser()
-        while not parser.done:
-            for piece in parser.feed(self._socket.recv(_BLOCK)):
-                if piece:
-                    yield piece
+        with self._connection() as connection:
+            connection.sendall(_request(f"/api/v1/chats/{ask.chat}/completions"))
+            parser = _Parser()
+            while not parser.done:
+                for piece in parser.feed(connection.recv(_BLOCK)):
+                    if piece:
+                        yield piece
 
     def retrieve(self) -> int:
         """Search."""
-        self._socket.sendall(_request("/api/v1/retrieval"))
-        reply = self._socket.recv(_BLOCK)
-        while (found := _found(reply)) is None:
-            reply += self._socket.recv(_BLOCK)
-        return found
+        with self._connection() as connection:
+            connection.sendall(_request("/api/v1/retrieval"))
+            reply = connection.recv(_BLOCK)
+            while (found := _found(reply)) is None:
+                reply += connection.recv(_BLOCK)
+            return found
 
 
 class RawAsync:

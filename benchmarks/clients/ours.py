@@ -11,7 +11,7 @@ from ragflow_integrations import RAGFlowClient, TextDelta
 from ragflow_integrations._protocol.completions import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from benchmarks.answers import Markers
 
@@ -118,8 +118,12 @@ class LlamaIndex:
         twin = client.as_async()
         self._twin = twin
         # An engine per turn, so that none gathers a history; they share connections.
-        self._engine = lambda ask: adapter.RAGFlowChatEngine(client, chat_id=ask.chat, session_id=ask.session)
-        self._async_engine = lambda ask: adapter.RAGFlowChatEngine(twin, chat_id=ask.chat, session_id=ask.session)
+        self._engine: Callable[[Ask], Any] = lambda ask: adapter.RAGFlowChatEngine(
+            client, chat_id=ask.chat, session_id=ask.session
+        )
+        self._async_engine: Callable[[Ask], Any] = lambda ask: adapter.RAGFlowChatEngine(
+            twin, chat_id=ask.chat, session_id=ask.session
+        )
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """Stream a turn of a session."""

@@ -65,7 +65,8 @@ class AsyncSdk:
         limits = httpx.Limits(max_connections=None)  # by default 100 streams at once are all it can have
         self._client = sdk.AsyncRAGFlowClient(base_url, KEY, timeout=_TIMEOUT, limits=limits)
         # `chats.ask` of 0.1.1 asks for a path that no server has from Python 3.11 on; what it calls is right.
-        self._ask = super(type(self._client.chats), self._client.chats).ask
+        chats: Any = self._client.chats
+        self._ask = getattr(super(type(chats), chats), "ask")  # noqa: B009 - unknown to type checkers
 
     async def astream(self, ask: Ask) -> AsyncIterator[str]:
         """Stream a turn of a session."""
