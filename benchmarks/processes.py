@@ -74,10 +74,17 @@ class Worker:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        hello = _line(process)
+
+    def meet(self) -> str:
+        """Wait until it has loaded its client; give the client's version.
+
+        Raises:
+            ContenderMissingError: It cannot load it.
+        """
+        hello = _line(self._process)
         if "missing" in hello:
             raise ContenderMissingError(hello["missing"])
-        self.version: str = hello["version"]
+        return str(hello["version"])
 
     def run(self, order: Order) -> Result:
         """Have something measured."""
@@ -89,11 +96,7 @@ class Worker:
 
 @contextmanager
 def worker(key: str, base_url: str) -> Iterator[Worker]:
-    """Run a contender's process.
-
-    Raises:
-        ContenderMissingError: The contender cannot be loaded.
-    """
+    """Run a contender's process."""
     with _python("-m", "benchmarks.worker", key, base_url) as process:
         yield Worker(process)
 

@@ -40,7 +40,7 @@ class Sdk:
         sdk: Any = import_module("ragflow_sdk")
         sessions: Any = import_module("ragflow_sdk.modules.session")
         self._client = sdk.RAGFlow(KEY, base_url)
-        self._session = lambda ask: sessions.Session(self._client, {"id": ask.session, "chat_id": ask.chat})
+        self._session: Any = lambda ask: sessions.Session(self._client, {"id": ask.session, "chat_id": ask.chat})
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """Stream a turn of a session."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
@@ -329,8 +330,8 @@ class AnswerStream:
         with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
             if sock is not None:
                 sock.settimeout(DRAIN_SECONDS)
-            left = MAX_DRAIN
-            while left > 0 and (block := next(self._blocks, b"")):
+            left, until = MAX_DRAIN, time.monotonic() + DRAIN_SECONDS
+            while left > 0 and time.monotonic() < until and (block := next(self._blocks, b"")):
                 left -= len(block)
             if sock is not None:
                 sock.settimeout(self._settings.timeout.read)

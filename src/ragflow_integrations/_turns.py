@@ -54,6 +54,7 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
+        self._returned: deque[str] = deque()
 
     def __reduce__(self) -> tuple[type[Turns], tuple[()]]:
         """A copy in another process starts without turns."""
@@ -65,6 +66,12 @@ class Turns:
         Raises:
             SessionBusyError: This thread or task itself holds the session.
         """
+        try:
+            return self._ask(session_id)
+        finally:
+            self._settle()
+
+    def _ask(self, session_id: str) -> Future[Turn]:
         here = _here()
         future: Future[Turn] = Future()
         with self._lock:
@@ -82,15 +89,30 @@ class Turns:
         return future
 
     def pass_on(self, session_id: str) -> None:
-        """Give the session to the next that still waits."""
-        with self._lock:
-            line = self._lines[session_id]
-            while line.waiting:
-                future, line.holder = line.waiting.popleft()
-                if future.set_running_or_notify_cancel():
-                    future.set_result(Turn(self, session_id))
-                    return
-            del self._lines[session_id]
+        """Give the session to the next that still waits.
+
+        The garbage collector may call this for a dropped stream while this same thread is within `request`, so it never waits
+        for the lock: who holds it gives the session on when it is done.
+        """
+        self._returned.append(session_id)
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                while self._returned:
+                    self._next(self._returned.popleft())
+            finally:
+                self._lock.release()
+
+    def _next(self, session_id: str) -> None:
+        line = self._lines[session_id]
+        while line.waiting:
+            future, line.holder = line.waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                future.set_result(Turn(self, session_id))
+                return
+        del self._lines[session_id]
 
     def wait(self, session_id: str, timeout: float) -> Turn:
         """Wait for a turn in a thread, at most `timeout` seconds."""

@@ -316,14 +316,6 @@ def test_the_server(served: Served) -> None:
     assert served.do(lambda client: client.related_questions(QUESTION))
 
 
-def test_the_version_is_asked_for_once(served: Served) -> None:
-    before = len(served.paths("GET"))
-    for _ in range(3):
-        served.driver.fails(lambda client: client.ask(QUESTION, chat_id="0" * 32, session_id="s", metadata_condition={}))
-    asked = [path for path in served.paths("GET")[before:] if path.endswith("/version")]
-    assert len(asked) == len(set(asked)) <= 2
-
-
 def test_history_is_whole_on_every_server(served: Served) -> None:
     """0.25.1–0.25.5 overwrite a session with what they are sent; the client sends all of it."""
     chat = served.emulator.chat_id

@@ -85,7 +85,7 @@ def update_dataset(
 def delete_datasets(dataset_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete datasets with their documents."""
     subject = Subject("dataset", "", DatasetNotFoundError)
-    return delete("/datasets", subject, "dataset_ids", dataset_ids, list_datasets() if delete_all else None)
+    return delete("/datasets", subject, "dataset_ids", dataset_ids, list_datasets() if delete_all is True else None)
 
 
 def _dataset(dataset_id: str) -> Subject:
@@ -139,7 +139,7 @@ def download_document(dataset_id: str, document_id: str) -> Request:
 def delete_documents(dataset_id: str, document_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete documents with their chunks."""
     subject = Subject("document", "", DocumentNotFoundError)
-    everything = list_documents(dataset_id) if delete_all else None
+    everything = list_documents(dataset_id) if delete_all is True else None
     return delete(_documents(dataset_id), subject, "document_ids", document_ids, everything)
 
 

@@ -25,7 +25,7 @@ Version: TypeAlias = tuple[int, int, int]
 _OLDEST: Version = (0, 17, 0)
 _NEWEST: Version = (999, 0, 0)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
-_NOT_FOUND = 404
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 _PATCHES = 99  # stands for "any patch of this minor version" in an upper bound
 
 
@@ -93,7 +93,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     _row(errors.AuthenticationError, None, _KEY, codes=(401,), servers="≤ 0.23 with HTTP 200"),
     _row(
         errors.AuthenticationError,
-        "API key|Authentication",
+        "API key is invalid|^Authentication error",
         _KEY,
         codes=(102, 109),
         servers="≤ 0.25; 102 for beta keys",
@@ -110,6 +110,12 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         servers="proxies",
     ),
     _row(errors.ServerError, None, "Try again later; see the server's log.", statuses=(5,)),
+    _row(errors.ServerError, None, "Try again later; see the server's log.", codes=(500,), servers="events of a stream"),
+    _row(
+        errors.EmbeddingModelMismatchError,
+        "different embedding models",
+        "Search datasets of one embedding model at a time.",
+    ),
     _row(
         errors.SessionNotFoundError,
         r"[Ss]ession not found|own the session|[Ss]ession does not (?:exist|belong)",
@@ -131,18 +137,13 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     _row(errors.AgentNotFoundError, None, _LIST, codes=(103,), servers="≥ 0.25"),
     _row(None, None, _LIST, codes=(109,), servers="≥ 0.25: `no authorization`"),
     _row(
-        errors.EmbeddingModelMismatchError,
-        "different embedding models",
-        "Search datasets of one embedding model at a time.",
-    ),
-    _row(
         errors.ModelUnavailableError,
         r"`(?:llm_id|model_name|rerank_id|rerank_model|tenant_llm_id)`.*doesn't exist|Cannot use specified model"
         r"|(?:LLM|Model)\(.*\) not (?:found|authorized)",
         "Name a model that is configured in RAGFlow under Model providers, as `name@factory`.",
     ),
     _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(108,), servers="notes §4"),
-    _row(errors.ServerError, None, "Try again later.", codes=(105, 106, 500), servers="105, 106: notes §4"),
+    _row(errors.ServerError, None, "Try again later.", codes=(105, 106), servers="notes §4"),
     _row(errors.InvalidRequestError, "^<BadRequest|must be", "Check the arguments.", codes=(100,)),
     _row(errors.ServerError, None, "An exception of the server; see its log.", codes=(100,)),
     _row(errors.InvalidRequestError, None, "Check the arguments.", codes=(101, 102, 400, 409, 411)),
@@ -197,6 +198,10 @@ class Profile:
         self.high: Version = _NEWEST
         self.version: str | None = None
         self.probed = False
+
+    def forget(self) -> None:
+        """Start anew."""
+        self.low, self.high, self.version, self.probed = _OLDEST, _NEWEST, None, False
 
     def learn(self, low: Version = _OLDEST, high: Version = _NEWEST) -> None:
         """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
@@ -270,8 +275,9 @@ def probe(profile: Profile) -> Operation[None]:
     if profile.low != profile.high:
         try:
             yield Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
-        except errors.AuthenticationError:
-            profile.learn(high=(0, 23, _PATCHES))  # it wants a login's token there
+        except errors.AuthenticationError as error:
+            if error.http_status != _UNAUTHORIZED:  # ≤ 0.23.1 want a login's token, and say so with HTTP 200
+                profile.learn(high=(0, 23, _PATCHES))
         except errors.RAGFlowError:
             pass
     if profile.low != profile.high:
@@ -290,6 +296,8 @@ def _try(request: Request) -> Operation[bool]:
         yield request
     except EndpointMissing:
         return True
+    except errors.AuthenticationError:
+        raise
     except errors.APIError:
         pass
     return False
@@ -302,6 +310,9 @@ def require(profile: Profile, feature: Feature) -> Operation[None]:
         UnsupportedByServerError: It cannot.
     """
     if profile.supports(feature) is None and not profile.probed:
+        yield from probe(profile)
+    elif profile.supports(feature) is False:
+        profile.forget()  # the server may have been upgraded: a refusal rests on fresh evidence
         yield from probe(profile)
     known = profile.supports(feature)
     if known is False or (known is None and profile.high != _NEWEST):  # an old release that cannot be told from older ones

@@ -175,8 +175,11 @@ def update_chat(
     if profile.supports(_PATCHED):
         method = "PATCH"
     else:
+        kept: dict[str, JsonValue] = (
+            {"dataset_ids": list(current.dataset_ids)} if current.dataset_ids else {}
+        )  # none is refused
         # 0.22–0.24 detach the datasets of an assistant whose update does not name them.
-        method, body = "PUT", _old_chat_body({"dataset_ids": list(current.dataset_ids), "name": current.name, **body})
+        method, body = "PUT", _old_chat_body({**kept, "name": current.name, **body})
     yield Request(method, path("chats", chat_id), json=body, subject=_chat(chat_id))
     return (yield from get_chat(chat_id))
 
@@ -215,7 +218,7 @@ def find_chat(name: str) -> Operation[Chat]:
 def delete_chats(chat_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete chat assistants and their sessions."""
     subject = Subject("chat assistant", "", ChatNotFoundError)
-    return delete("/chats", subject, "chat_ids", chat_ids, list_chats() if delete_all else None)
+    return delete("/chats", subject, "chat_ids", chat_ids, list_chats() if delete_all is True else None)
 
 
 # ---------------------------------------------------------------------------------------------------------------- sessions
@@ -249,7 +252,7 @@ def get_session(chat_id: str, session_id: str) -> Operation[Session]:
 def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of a chat assistant."""
     subject = Subject("session", "", SessionNotFoundError)
-    everything = list_sessions(chat_id) if delete_all else None
+    everything = list_sessions(chat_id) if delete_all is True else None
     return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything)
 
 
@@ -358,7 +361,7 @@ def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
 def delete_agent_sessions(agent_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of an agent."""
     subject = Subject("session", "", SessionNotFoundError)
-    everything = list_agent_sessions(agent_id) if delete_all else None
+    everything = list_agent_sessions(agent_id) if delete_all is True else None
     return delete(_agent_sessions(agent_id), subject, "session_ids", session_ids, everything)
 
 
@@ -374,8 +377,8 @@ def related_questions(question: str) -> Operation[list[str]]:
 
 def server(profile: dialects.Profile) -> Operation[ServerInfo]:
     """Find out what the server is."""
-    if not profile.probed:
-        yield from dialects.probe(profile)
+    profile.forget()
+    yield from dialects.probe(profile)
     return profile.info()
 
 
