@@ -10,7 +10,7 @@ from benchmarks import imports, processes, report, scenarios
 from benchmarks.targets import Run
 
 _PLOT = "results.svg"
-_ROUNDS = 7
+_ROUNDS = 5
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -101,7 +101,7 @@ def _stream(
 def _search(key: str, title: str, times: int, at_once: int) -> Scenario:
     contenders = ("raw", "core", "sdk", "raw-async", "core-async", "sdk-async")
     columns: tuple[Column, ...] = ("cpu", "rate", "connections")
-    return Scenario(key, title, Order("retrieve", "", times, at_once), contenders, columns, ("search", times), 5)
+    return Scenario(key, title, Order("retrieve", "", times, at_once), contenders, columns, ("search", times), 3)
 
 
 _CUMULATIVE = ("json", "raw", "core", "sdk", "lc", "li", "raw-async", "core-async", "sdk-async", "lc-async", "li-async")
@@ -112,8 +112,8 @@ SCENARIOS = (
     _stream(
         "deltas", "2,000 deltas at once", Answer(2000), (*_DELTAS, *_DELTAS_ASYNC), ("cpu", "pieces", "connections"), rounds=5
     ),
-    _stream("long", "10,000 deltas at once", Answer(10_000), (*_DELTAS, *_DELTAS_ASYNC), ("cpu", "pieces"), rounds=3),
-    _stream("paced", "500 deltas, one every 2 ms", _PACED, (*_CLIENTS, *_CLIENTS_ASYNC), ("cpu", "pieces"), rounds=3),
+    _stream("long", "10,000 deltas at once", Answer(10_000), (*_DELTAS, *_DELTAS_ASYNC), ("cpu", "pieces"), rounds=2),
+    _stream("paced", "500 deltas, one every 2 ms", _PACED, (*_CLIENTS, *_CLIENTS_ASYNC), ("cpu", "pieces"), rounds=2),
     _stream(
         "cumulative",
         "Cumulative, 5,000 events, 30 KB of text, 76 MB of events",
@@ -136,7 +136,7 @@ SCENARIOS = (
         Answer(5, chunks=400),
         (*_CLIENTS, *_CLIENTS_ASYNC),
         ("cpu", "wall"),
-        rounds=5,
+        rounds=3,
         times=10,
         per="answer",
     ),
@@ -146,7 +146,7 @@ SCENARIOS = (
         Answer(5),
         (*_CLIENTS, *_CLIENTS_ASYNC),
         ("cpu", "first", "connections"),
-        rounds=5,
+        rounds=3,
         times=200,
         per="answer",
     ),

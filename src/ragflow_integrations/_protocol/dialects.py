@@ -297,7 +297,8 @@ def _try(request: Request) -> Operation[bool]:
     except EndpointMissing:
         return True
     except errors.AuthenticationError:
-        raise
+        if request.path == "/chats":  # which any key may see: this one is wrong
+            raise
     except errors.APIError:
         pass
     return False
