@@ -27,7 +27,7 @@ def test_break(subject: Subject) -> None:
         for at, _ in enumerate(subject.engine(server).stream_chat(QUESTION).response_gen):
             if at == 1:
                 break
-        assert endless.gone.wait(5.0)
+        assert endless.gone.wait(1.0)
         assert endless.sent <= 4
 
 
@@ -117,7 +117,7 @@ def test_close_unread(subject: Subject) -> None:
         response = subject.engine(server).stream_chat(QUESTION)
         pieces = response.response_gen
         getattr(response, "close", pieces.close)()
-        assert endless.gone.wait(5.0)
+        assert endless.gone.wait(1.0)
         assert list(pieces) == []
 
 
@@ -145,7 +145,7 @@ def test_abandoned(subject: Subject) -> None:
         response = subject.engine(server).stream_chat(QUESTION)
         del response
         gc.collect()
-        assert endless.gone.wait(5.0)
+        assert endless.gone.wait(1.0)
         assert tape.lines_of("exit")[-1] == "exit _stream"
 
 
@@ -163,7 +163,7 @@ def test_thread_pool(subject: Subject) -> None:
             assert all(holder.result() is not None for holder in holders)
         pool.submit(pieces.close).result()
         assert active_span_id.get() is None
-        assert endless.gone.wait(5.0)
+        assert endless.gone.wait(1.0)
         assert endless.sent <= 6
 
 
