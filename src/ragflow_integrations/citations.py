@@ -44,6 +44,8 @@ _HALF = re.compile(f"(?:{_BEGUN})\\Z")
 _HALF_WITH_BLANKS = re.compile(f"(?:{_BLANKS}(?:{_BEGUN})|[ \\t]{{1,4}})\\Z")
 _LONGEST = 32
 _STARTS = re.compile(r"[#\[【(\n]")
+#: What a piece may hold that changes it or what follows: markers, failures, line ends; in style none, blanks at its end too.
+_SPECIAL = {False: re.compile(r"[#\[【(\n*]"), True: re.compile(r"[#\[【(\n*]|[ \t]\Z")}
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 # A sentence ends at . ! ? … followed by white space, at a full-width stop, or at the end of a line.
@@ -93,12 +95,20 @@ class MarkerRewriter:
         self._full = _FULL_WITH_BLANKS if style == "none" else _FULL
         self._half = _HALF_WITH_BLANKS if style == "none" else _HALF
         self._bracket = style == "bracket"
+        self._blanks = style == "none"
         self._number_of = number_of
         self._pending = ""
         self._length = 0
         self._fence = ""
         self._line: list[str] | None = []
         self.markers: list[Marker] = []
+
+    def passes(self, piece: str) -> bool:
+        """Whether a piece goes through as it is, being in the middle of an ordinary line; then it counts as fed."""
+        if self._pending or self._line is not None or self._fence or _SPECIAL[self._blanks].search(piece):
+            return False
+        self._length += len(piece)
+        return True
 
     def feed(self, piece: str) -> str:
         """Take a piece; give the rewritten text that can no longer change."""

@@ -111,6 +111,9 @@ class Assembler:
         if self.flagged:
             self.think(piece)
             return
+        if self._splitter.answering:
+            self._say(piece)
+            return
         for is_thinking, part in self._splitter.feed(piece):
             self.think(part) if is_thinking else self._say(part)
 
@@ -135,7 +138,10 @@ class Assembler:
     def _say(self, piece: str) -> None:
         if piece:
             self._text.append(piece)
-            self._show(self._rewriter.feed(self._gate.feed(piece)))
+            # Most pieces hold nothing that either looks for, and follow none they hold back.
+            if not (self._gate.open and self._rewriter.passes(piece)):
+                piece = self._rewriter.feed(self._gate.feed(piece))
+            self._show(piece)
 
     def _show(self, piece: str) -> None:
         if piece:
@@ -251,10 +257,12 @@ class NativeDecoder:
             self._delta = False  # asked for with `legacy` (≥ 0.26.1): deltas never hold the tag
         self._began = self._began or bool(text)
         # The ids are the same in every event; what else there is to know comes with a reference or a prompt.
-        if data.get("id") != self._id or data.get("prompt") or _says_something(data.get("reference")):
-            self._id = data.get("id")
+        message_id, found = data.get("id"), data.get("reference")
+        if message_id != self._id or data.get("prompt") or (found and found != _NOTHING):
+            self._id = message_id
             self._about(data)
-        answer.flag(data)
+        if answer.flagged or "start_to_think" in data or "end_to_think" in data:
+            answer.flag(data)
         if not self._delta:
             self._cumulative(text)
         elif data.get("final") is True:
@@ -294,6 +302,10 @@ class NativeDecoder:
         self._answer.add(wire.text(data, "answer"))
 
 
+#: The reference of an event that has none.
+_NOTHING: JsonObject = {"chunks": []}
+
+
 def _says_something(reference: JsonValue) -> bool:
     if isinstance(reference, dict):
         return bool(reference.get("chunks") or reference.get("doc_aggs") or reference.get("total"))
@@ -310,6 +322,7 @@ class OpenAIDecoder:
         self._text: list[str] = []
         self._length = 0
         self._repeated: str | None = None
+        self._told = False
         self._closer = ""  # a closing tag at the end of the last piece, if that was no end of the thinking
 
     def event(self, data: str) -> RAGFlowError | bool:
@@ -319,18 +332,23 @@ class OpenAIDecoder:
             self._answer.add(self._closer)
             return True
         body = wire.parse(data)
-        error = envelope.failure(body, self._request, self._reply)
-        if error is not None:
-            return error
-        self._about(body)
+        if "code" in body or not body.get("choices"):
+            error = envelope.failure(body, self._request, self._reply)
+            if error is not None:
+                return error
+        if not self._told or body.get("usage"):  # ids and model are the same in every event
+            self._about(body)
+            self._told = True
         for choice in wire.objects(body.get("choices")):
-            self._answer.finish_reason = wire.text_or_none(choice, "finish_reason") or self._answer.finish_reason
+            if choice.get("finish_reason"):
+                self._answer.finish_reason = wire.text_or_none(choice, "finish_reason")
             self._choice(wire.mapping(choice, "delta"))
         return False
 
     def _choice(self, delta: JsonObject) -> None:
         answer = self._answer
-        answer.think(wire.text(delta, "reasoning_content"))
+        if delta.get("reasoning_content"):
+            answer.think(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
         if text:
             if self._repeated is not None:  # more comes behind it, so it was no repetition
@@ -341,9 +359,8 @@ class OpenAIDecoder:
                 self._repeated = text
             else:
                 self._add(text)
-        final = wire.text(delta, "final_content")
-        if final:
-            answer.complete_text = final
+        if "final_content" in delta:
+            answer.complete_text = wire.text(delta, "final_content") or answer.complete_text
         found = delta.get("reference")
         if found:
             answer.reference = decoders.reference(found)
@@ -352,6 +369,9 @@ class OpenAIDecoder:
         self._text.append(text)
         self._length += len(text)
         if thinking.CLOSE not in text:
+            if not self._closer:
+                self._answer.add(text)
+                return
             self._answer.add(self._closer)
         body = text.removesuffix(thinking.CLOSE)
         self._answer.add(body)

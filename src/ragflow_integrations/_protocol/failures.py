@@ -67,6 +67,11 @@ class FailureGate:
         self._certain = False
         self._begun = False
 
+    @property
+    def open(self) -> bool:
+        """Whether a piece without an asterisk may be shown unseen: something was, and nothing is held back."""
+        return self._begun and not self._held
+
     def feed(self, piece: str) -> str:
         """Take a piece; give what may be shown."""
         shown = self._hold(piece) if self._holding else self._look(piece)

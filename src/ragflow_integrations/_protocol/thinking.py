@@ -35,6 +35,11 @@ class ThinkSplitter:
         """Whether an opened thought has not been closed."""
         return self._depth > 0
 
+    @property
+    def answering(self) -> bool:
+        """Whether the answer has begun; pieces are all answer then."""
+        return self._answering
+
     def feed(self, piece: str) -> list[tuple[bool, str]]:
         """Take a piece; give (is thinking, text) pairs that are safe to show."""
         if self._answering:
