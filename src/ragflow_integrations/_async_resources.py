@@ -269,6 +269,19 @@ class AsyncDocuments:
         """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
         return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
 
+    async def update(
+        self, dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
+    ) -> Document:
+        """Change a document; what is not named stays.
+
+        Args:
+            dataset_id: Its dataset.
+            document_id: The document.
+            name: New file name, of the same extension.
+            metadata: User metadata, instead of what it has; see `metadata_condition` of `retrieve`.
+        """
+        return await self._transport.run(datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
+
     async def download(self, dataset_id: str, document_id: str) -> bytes:
         """Get the file of a document."""
         return await self._transport.fetch(datasets.download_document(dataset_id, document_id))
@@ -327,6 +340,14 @@ class AsyncChunks:
         """Iterate over the chunks of a document, asking for pages as they are needed."""
         return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
 
+    async def get(self, dataset_id: str, document_id: str, chunk_id: str) -> Chunk:
+        """Get a chunk.
+
+        Raises:
+            NotFoundError: The document has no such chunk.
+        """
+        return await self._transport.run(datasets.get_chunk(dataset_id, document_id, chunk_id))
+
     async def create(
         self,
         dataset_id: str,
@@ -339,6 +360,37 @@ class AsyncChunks:
         """Add a chunk to a document."""
         return await self._transport.run(
             datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
+        )
+
+    async def update(
+        self,
+        dataset_id: str,
+        document_id: str,
+        chunk_id: str,
+        *,
+        content: str | None = None,
+        important_keywords: Sequence[str] | None = None,
+        available: bool | None = None,
+    ) -> Chunk:
+        """Change a chunk; what is not named stays.
+
+        Args:
+            dataset_id: Its dataset.
+            document_id: Its document.
+            chunk_id: The chunk.
+            content: New text.
+            important_keywords: New keywords.
+            available: Whether retrieval finds it.
+        """
+        return await self._transport.run(
+            datasets.update_chunk(
+                dataset_id,
+                document_id,
+                chunk_id,
+                content=content,
+                important_keywords=important_keywords,
+                available=available,
+            )
         )
 
     async def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:

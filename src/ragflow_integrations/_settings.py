@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from pydantic import SecretStr
 
@@ -20,23 +22,47 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "http://localhost:9380"
 
 
+class Server:
+    """What all clients of one base URL share: what is known of the server, and the turns of its sessions.
+
+    It lives as long as one of them. A client in another process begins with one of its own.
+    """
+
+    _known: ClassVar[WeakValueDictionary[str, Server]] = WeakValueDictionary()
+    _lock = threading.Lock()
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.profile = Profile()
+        self.turns = Turns()
+
+    @classmethod
+    def at(cls, base_url: str) -> Server:
+        """Give the one at an address."""
+        with cls._lock:
+            return cls._known.setdefault(base_url, cls(base_url))
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Server.at, (self.base_url,)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of a client, and what its twins share: the server's profile and the turns of its sessions.
+    """Settings of a client and its twins.
 
     Attributes:
         base_url: Root of the server, without `/api/v1`.
         api_key: The key.
         timeout: Limits in seconds.
         max_retries: Repetitions of a request that failed in passing.
+        server: What is shared with all clients of this base URL.
     """
 
     base_url: str
     api_key: SecretStr
     timeout: Timeout
     max_retries: int
-    profile: Profile = field(default_factory=Profile, compare=False)
-    turns: Turns = field(default_factory=Turns, compare=False)
+    server: Server
 
     @classmethod
     def of(
@@ -58,12 +84,24 @@ class Settings:
         elif not isinstance(timeout, Timeout):
             read = Timeout(read=timeout).read
             timeout = Timeout(connect=min(read, Timeout().connect), read=read)
+        root = _root(os.environ.get("RAGFLOW_BASE_URL") or DEFAULT_BASE_URL if base_url is None else base_url)
         return cls(
-            base_url=_root(os.environ.get("RAGFLOW_BASE_URL") or DEFAULT_BASE_URL if base_url is None else base_url),
+            base_url=root,
             api_key=_key(api_key if api_key is not None else os.environ.get("RAGFLOW_API_KEY")),
             timeout=timeout,
             max_retries=max_retries,
+            server=Server.at(root),
         )
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of the server."""
+        return self.server.profile
+
+    @property
+    def turns(self) -> Turns:
+        """The turns of the server's sessions."""
+        return self.server.turns
 
     def url(self, request: Request) -> str:
         """Give the address of a request."""

@@ -12,25 +12,43 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from ragflow_integrations.errors import SessionBusyError
 
-#: The task or thread that began a turn; held weakly, since their numbers are given again to others when they have ended.
-_Owner: TypeAlias = "weakref.ref[asyncio.Task[object] | threading.Thread]"
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a turn is asked for: a task of a thread's event loop, or the thread itself.
 
-def _here() -> asyncio.Task[object] | threading.Thread:
-    try:
-        return asyncio.current_task() or threading.current_thread()
-    except RuntimeError:
-        return threading.current_thread()
+    Both are held weakly: their numbers are given again to others when they have ended.
+    """
+
+    thread: weakref.ref[threading.Thread]
+    task: weakref.ref[asyncio.Task[object]] | None
+
+    @classmethod
+    def here(cls) -> _Place:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        return cls(weakref.ref(threading.current_thread()), None if task is None else weakref.ref(task))
+
+    def waits_for(self, other: _Place, *, blocking: bool) -> bool:
+        """Whether waiting here would keep `other` from ever giving its turn back.
+
+        A blocked thread keeps all of its tasks from going on; a waiting task keeps only itself, and what its thread began
+        outside of the event loop.
+        """
+        if self.thread() is not other.thread():
+            return False
+        return blocking or other.task is None or (self.task is not None and self.task() is other.task())
 
 
 @dataclass(slots=True)
 class _Line:
-    holder: _Owner
-    waiting: deque[tuple[Future[Turn], _Owner]] = field(default_factory=deque)
+    holder: _Place
+    waiting: deque[tuple[Future[Turn], _Place]] = field(default_factory=deque)
 
 
 class Turn:
@@ -41,6 +59,10 @@ class Turn:
         self._session_id = session_id
         self._held = True
 
+    def __del__(self) -> None:
+        """Give back a turn that was granted to somebody who waits no more, in an event loop that was closed."""
+        self.release()
+
     def release(self) -> None:
         """Let the next one have the session; a second call does nothing."""
         if self._held:
@@ -49,7 +71,7 @@ class Turn:
 
 
 class Turns:
-    """The turns of the sessions of one client and its twins."""
+    """The turns of sessions."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,32 +82,38 @@ class Turns:
         """A copy in another process starts without turns."""
         return Turns, ()
 
-    def request(self, session_id: str) -> Future[Turn]:
+    def request(self, session_id: str, *, blocking: bool) -> Future[Turn]:
         """Ask for a turn; the future is done when it has come.
 
+        Args:
+            session_id: The session.
+            blocking: Whether the thread will wait for it, not a task.
+
         Raises:
-            SessionBusyError: This thread or task itself holds the session.
+            SessionBusyError: Waiting would never end: the session is held here, or by a task of the loop that it would block.
         """
         try:
-            return self._ask(session_id)
+            return self._ask(session_id, blocking=blocking)
         finally:
             self._settle()
 
-    def _ask(self, session_id: str) -> Future[Turn]:
-        here = _here()
+    def _ask(self, session_id: str, *, blocking: bool) -> Future[Turn]:
+        here = _Place.here()
         future: Future[Turn] = Future()
         with self._lock:
             line = self._lines.get(session_id)
             if line is None:
-                self._lines[session_id] = _Line(weakref.ref(here))
+                self._lines[session_id] = _Line(here)
                 future.set_result(Turn(self, session_id))
-            elif line.holder() is here:
+            elif any(
+                here.waits_for(place, blocking=blocking) for place in (line.holder, *(place for _, place in line.waiting))
+            ):
                 raise SessionBusyError(
-                    f"Session {session_id!r} has an unfinished stream begun by this same thread or task, which cannot wait for "
-                    "itself. Read that stream to its end or close it first, or use another session."
+                    f"Session {session_id!r} has an unfinished turn begun by this same thread or task, which cannot wait for "
+                    "itself. Read that stream to its end or close it first, await the turn, or use another session."
                 )
             else:
-                line.waiting.append((future, weakref.ref(here)))
+                line.waiting.append((future, here))
         return future
 
     def pass_on(self, session_id: str) -> None:
@@ -116,7 +144,7 @@ class Turns:
 
     def wait(self, session_id: str, timeout: float) -> Turn:
         """Wait for a turn in a thread, at most `timeout` seconds."""
-        future = self.request(session_id)
+        future = self.request(session_id, blocking=True)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -128,7 +156,7 @@ class Turns:
 
     async def wait_async(self, session_id: str, timeout: float) -> Turn:  # noqa: ASYNC109 - as the sync twin
         """Wait for a turn in a task, at most `timeout` seconds."""
-        future = self.request(session_id)
+        future = self.request(session_id, blocking=False)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
         except TimeoutError:

@@ -34,8 +34,12 @@ class Waiting:
     ) -> None:
         self.document_ids = arguments.ids("document_ids", document_ids)
         self.documents: list[Document] = []
+        if not isinstance(progress, bool) and not callable(progress):
+            raise InvalidArgumentError("progress", f"must be True, False or a function, not {type(progress).__name__}")
+        if timeout is not None and arguments.number("timeout", timeout) < 0:
+            raise InvalidArgumentError("timeout", f"must be seconds from 0, or None for no limit, not {timeout!r}")
         self._timeout = timeout
-        self._deadline = None if timeout is None else time.monotonic() + arguments.number("timeout", timeout)
+        self._deadline = None if timeout is None else time.monotonic() + timeout
         self._pause = _FIRST_PAUSE
         self._bar: AbstractContextManager[Any] = nullcontext()
         self._show: Callable[[ParsingProgress], None] | None = None
@@ -67,6 +71,12 @@ class Waiting:
             raise DocumentParsingError(
                 f"{len(failed)} of {len(state.documents)} documents were not parsed; {first.name!r} ended as {first.status}: "
                 f"{first.progress_message.strip() or 'no log'}. Mend the file or the dataset's settings, then parse it again."
+            )
+        idle = [item.name for item in state.documents if item.status == "UNSTART"]
+        if idle:
+            raise DocumentParsingError(
+                f"{len(idle)} of {len(state.documents)} documents are not being parsed, {idle[0]!r} for one: start them with "
+                "`documents.parse` first."
             )
         if state.done == len(state.documents):
             return None

@@ -185,7 +185,7 @@ class RAGFlowClient:
         self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
     ) -> tuple[Prepare, Turn]:
         settings = self._settings
-        session = self._transport.run(completions.begin(settings.profile, asked, session_id))
+        session = self._transport.run(completions.begin(settings.profile, asked, session_id, options))
 
         def prepare() -> Operation[completions.Completion]:
             return completions.turn(settings.profile, question, asked=asked, session_id=session, stream=stream, options=options)
@@ -254,6 +254,7 @@ class RAGFlowClient:
         cross_languages: Sequence[str] | None = None,
         use_kg: bool | None = None,
         toc_enhance: bool | None = None,
+        metadata_fields: Sequence[str] | None = None,
     ) -> Retrieval:
         """Search datasets.
 
@@ -272,6 +273,7 @@ class RAGFlowClient:
             cross_languages: Languages to translate the question into.
             use_kg: Search the knowledge graph too; its result comes first.
             toc_enhance: Use tables of contents.
+            metadata_fields: Only these fields in `Chunk.document_metadata`, which RAGFlow ≥ 0.25.6 fills.
 
         Raises:
             InvalidArgumentError: An argument is empty or malformed.
@@ -294,6 +296,7 @@ class RAGFlowClient:
                 cross_languages=cross_languages,
                 use_kg=use_kg,
                 toc_enhance=toc_enhance,
+                metadata_fields=metadata_fields,
             )
         )
 

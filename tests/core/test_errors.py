@@ -38,6 +38,7 @@ SAID: list[tuple[int, int | None, str, type[errors.APIError], str]] = [
     (200, 102, 'Datasets use different embedding models."', errors.EmbeddingModelMismatchError, "one embedding model"),
     (200, 102, "You don't own the session x", errors.SessionNotFoundError, "Create a session"),
     (200, 102, "The datasets don't own the document x", errors.DocumentNotFoundError, "document_ids"),
+    (200, 102, "Can't find this chunk x", errors.NotFoundError, "chunk_id"),
     (200, 102, "You don't own the dataset x.", errors.DatasetNotFoundError, "owner"),
     (200, 101, "Field: <id> - Message: <Invalid UUID1 format>", errors.DatasetNotFoundError, "owner"),
     (200, 102, "You don't own the chat x", errors.ChatNotFoundError, "owner"),

@@ -16,6 +16,7 @@ from ragflow_integrations import (
     InvalidArgumentError,
     ProtocolError,
     RAGFlowClient,
+    RequestTimeoutError,
 )
 from ragflow_integrations._settings import Settings
 from ragflow_integrations._turns import Turns
@@ -145,10 +146,17 @@ def test_no_server_listens_within_the_connect_timeout(connect: Connect) -> None:
     assert "0.3 s" in str(error)
 
 
+def test_waiting_for_documents_is_limited(connect: Connect) -> None:
+    with WireServer(said({"docs": [{"id": "d", "name": "a.txt", "run": "RUNNING"}], "total": 1})) as server:
+        error = connect(server.base_url).fails(lambda client: client.documents.wait("ds", ["d"], timeout=0))
+    assert isinstance(error, RequestTimeoutError)
+    assert "0 of 1" in str(error)
+
+
 def test_a_turn_that_comes_while_it_is_given_up_is_passed_on() -> None:
     turns = Turns()
     turn = turns.wait("s", 1)
-    late = turns.request("other")
+    late = turns.request("other", blocking=True)
     turns._give_up(late)
     assert "other" not in turns._lines
     turn.release()

@@ -340,8 +340,9 @@ def test_an_event_loop_that_ends_leaves_the_line() -> None:
     with (
         WireServer(in_turn(_begin_only, answered("Next."))) as server,
         RAGFlowClient(server.base_url, KEY, timeout=5) as client,
+        ThreadPoolExecutor(1) as thread,
     ):
-        stream = client.stream(**QUESTION)
+        stream = thread.submit(lambda: client.stream(**QUESTION)).result(5)
         next(stream)
         twin = client.as_async()
 
@@ -374,3 +375,83 @@ def test_a_stream_read_by_another_thread_is_still_of_the_first() -> None:
             go.set()
             list(stream)
             assert other.result(5).text == "Next."
+
+
+def test_a_thread_does_not_block_the_loop_whose_task_holds_the_session(unfinished: Script) -> None:
+    with WireServer(unfinished) as server, RAGFlowClient(server.base_url, KEY, timeout=5) as client:
+
+        async def main() -> None:
+            async with client.as_async() as twin:
+                stream = await twin.stream(**QUESTION)
+
+                async def blocking() -> None:
+                    client.ask(**QUESTION)
+
+                with pytest.raises(SessionBusyError, match="cannot wait for itself"):
+                    await asyncio.create_task(blocking())
+                await stream.aclose()
+
+        asyncio.run(main())
+
+
+def test_a_task_does_not_wait_for_what_its_thread_began_outside(unfinished: Script) -> None:
+    with WireServer(unfinished) as server, RAGFlowClient(server.base_url, KEY, timeout=5) as client:
+
+        async def ask() -> None:
+            async with client.as_async() as twin:
+                await twin.ask(**QUESTION)
+
+        with client.stream(**QUESTION), pytest.raises(SessionBusyError):
+            asyncio.run(ask())
+
+
+def test_nobody_queues_behind_a_task_whose_loop_it_blocks(unfinished: Script) -> None:
+    with WireServer(unfinished) as server, RAGFlowClient(server.base_url, KEY, timeout=5) as client:
+        with ThreadPoolExecutor(1) as thread:
+            held = thread.submit(lambda: client.stream(**QUESTION)).result(5)
+
+        async def main() -> None:
+            async with client.as_async() as twin:
+                first = asyncio.create_task(twin.ask(**QUESTION))
+                await asyncio.sleep(0)  # it runs until it waits
+                assert client._settings.turns._lines[SESSION].waiting
+                with pytest.raises(SessionBusyError):
+                    client.ask(**QUESTION)
+                first.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await first
+
+        asyncio.run(main())
+        held.close()
+
+
+def test_a_turn_that_nobody_took_is_passed_on() -> None:
+    turns = Turns()
+    with ThreadPoolExecutor(1) as thread:
+        turn = thread.submit(lambda: turns.wait("s", 1)).result(5)
+    loop = asyncio.new_event_loop()
+
+    async def wait() -> None:
+        await turns.wait_async("s", 5)
+
+    task = loop.create_task(wait())
+    loop.run_until_complete(asyncio.sleep(0))
+    waiting = turns._lines["s"].waiting[0][0]
+    loop.call_soon(turn.release)
+    loop.run_until_complete(asyncio.sleep(0))  # granted, but the task is never woken
+    assert waiting.done()
+    loop.close()
+    del task, waiting, turn
+    gc.collect()
+    assert turns._lines == {}
+
+
+def test_clients_of_one_server_share_its_turns_and_what_is_known_of_it(unfinished: Script) -> None:
+    with (
+        WireServer(unfinished) as server,
+        RAGFlowClient(server.base_url, KEY, timeout=0.2) as one,
+        RAGFlowClient(server.base_url + "/", "ragflow-other", timeout=0.2) as other,
+    ):
+        assert one._settings.server is other._settings.server
+        with one.stream(**QUESTION), pytest.raises(SessionBusyError):
+            other.ask(**QUESTION)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import completions, datasets, operations
+from ragflow_integrations._protocol import dialects
 from ragflow_integrations._protocol.dialects import Feature, Profile
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ ALWAYS = (
 
 
 def features() -> Iterable[Feature]:
-    yield operations.AGENTS
-    yield from completions.AGENT_FEATURES.values()
-    yield operations.MESSAGES
-    yield from completions.SESSION_FEATURES.values()
-    yield from completions.STATELESS_FEATURES.values()
-    yield from datasets.RETRIEVAL_FEATURES.values()
+    yield dialects.AGENTS
+    yield from dialects.AGENT_FEATURES.values()
+    yield dialects.MESSAGES
+    yield from dialects.SESSION_FEATURES.values()
+    yield from dialects.STATELESS_FEATURES.values()
+    yield from dialects.RETRIEVAL_FEATURES.values()
 
 
 def table() -> str:

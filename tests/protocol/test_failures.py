@@ -103,6 +103,8 @@ def test_thinking_in_pieces_is_thinking_as_a_whole(text: str, cuts: list[int]) -
         ("b <think>a</think>", "", "b <think>a</think>"),
         ("  \n<think>a</think>b", "a", "b"),
         ("<think>a", "a", ""),
+        ("<retrieving>Looking for x<br/></retrieving>b", "Looking for x<br/>", "b"),
+        ("<retrieving>x<br/></retrieving><think>a</think>b <retrieving>", "x<br/>a", "b <retrieving>"),
         ("", "", ""),
     ],
 )

@@ -89,6 +89,7 @@ class Assembler:
     by_key: bool = False
     trace: list[JsonObject] = field(default_factory=list)
     flagged: bool = False  # thinking opened by a flag and not yet closed
+    _opened: int = 0  # pieces of reasoning before that flag
     _events: list[AnswerEvent] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
@@ -125,8 +126,9 @@ class Assembler:
 
     def flag(self, data: JsonObject) -> None:
         """Take the thinking flags of an event (≥ 0.24); stray and doubled ones do no harm."""
-        if data.get("start_to_think") is True:
+        if data.get("start_to_think") is True and not self.flagged:
             self.flagged = True
+            self._opened = len(self._reasoning)
         if data.get("end_to_think") is True:
             self.flagged = False
 
@@ -168,14 +170,17 @@ class Assembler:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
             thought, text = thinking.split(self.complete_text)
             reasoning = thought or reasoning
+        elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
+            text += "".join(self._reasoning[self._opened :])
+            reasoning = "".join(self._reasoning[: self._opened])
         if not text and (self.flagged or self._splitter.thinking):
-            text, reasoning = reasoning, ""  # thinking that never ends: nothing that was said is dropped
+            text, reasoning = reasoning, ""
         if text.startswith(said):
             self._say(text[len(said) :])
         self._show(self._rewriter.feed(self._gate.finish()))
         self._show(self._rewriter.finish())
         failure = failures.find(text)
-        if failure is None and self.failed:
+        if failure is None and self.failed and not (self.ended and text):  # the workflow did not go on to an answer
             beside = failures.find(self.failed)
             failure = failures.Failure(text, beside.kind if beside else None, beside.detail if beside else self.failed)
         if failure is not None:

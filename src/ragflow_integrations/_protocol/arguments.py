@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ragflow_integrations.models import JsonValue
 
 
 def text(name: str, value: object, *, example: str = "") -> str:
@@ -38,17 +41,17 @@ def positive(name: str, value: object) -> int:
 
 
 def number(name: str, value: object) -> float:
-    """Check a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Check a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidArgumentError(name, f"must be a number, not {value!r}")
     return value
 
 
 def fraction(name: str, value: object) -> float:
     """Check a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not 0 <= number(name, value) <= 1:
         raise InvalidArgumentError(name, f"must be a number from 0 to 1, not {value!r}")
-    return value
+    return number(name, value)
 
 
 def flag(name: str, value: object) -> bool:
@@ -58,11 +61,30 @@ def flag(name: str, value: object) -> bool:
     return value
 
 
-def mapping(name: str, value: object) -> Mapping[str, object]:
-    """Check a mapping with string keys."""
+def string(name: str, value: object) -> str:
+    """Check a string that may be empty."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(name, f"must be a string, not {type(value).__name__}")
+    return value
+
+
+def json_object(name: str, value: object) -> dict[str, JsonValue]:
+    """Check a mapping with string keys, of values that JSON has."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise InvalidArgumentError(name, f"must be a mapping with string keys, not {type(value).__name__}")
-    return value
+    return {key: json_value(f"{name}[{key!r}]", item) for key, item in value.items()}
+
+
+def json_value(name: str, value: object) -> JsonValue:
+    """Check a value that JSON has, with all that is in it."""
+    if isinstance(value, Mapping):
+        return json_object(name, value)
+    if isinstance(value, list | tuple):
+        return [json_value(f"{name}[{at}]", item) for at, item in enumerate(value)]
+    if value is None or isinstance(value, bool | str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    what = repr(value) if isinstance(value, float) else type(value).__name__
+    raise InvalidArgumentError(name, f"must be a value that JSON has (text, number, bool, None, list, mapping), not {what}")
 
 
 def exactly_one(**given: object) -> str:
@@ -80,3 +102,10 @@ def known(name: str, given: Iterable[str], allowed: Sequence[str]) -> None:
     unknown = sorted(set(given) - set(allowed))
     if unknown:
         raise InvalidArgumentError(name, f"has unknown keys {unknown}; known are {sorted(allowed)}")
+
+
+#: Settings of an LLM's generation, under the names that every call gives them.
+GENERATION: dict[str, Callable[[str, object], float]] = {
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number),
+    "max_tokens": positive,
+}

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from ragflow_integrations._protocol import arguments, operations
+from ragflow_integrations._protocol import arguments, dialects, operations
 from ragflow_integrations._protocol.answers import AnswerReader, Asked, Route, whole_answer
-from ragflow_integrations._protocol.dialects import Feature, Profile, require
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations.citations import check_style, strip_markers
 from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
@@ -22,38 +21,18 @@ from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ragflow_integrations._protocol.dialects import Profile
     from ragflow_integrations.models import JsonObject, JsonValue
 
-_GENERATION = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
 _EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
-_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
-
-#: Options → what a server must be to honour them, by route.
-SESSION_FEATURES: dict[str, Feature] = {
-    "model": Feature("`model` in a session", (0, 25, 1), instead="Set the LLM on the assistant."),
-    "metadata_condition": Feature(
-        "`metadata_condition` in a session", (0, 23, 0), (0, 24, 99), "Ask without a session, or use `document_ids`."
-    ),
-    "reasoning_effort": Feature("`reasoning_effort`", (0, 24, 0)),
-    "internet": Feature("`internet`", (0, 25, 0)),
-}
-AGENT_FEATURES: dict[str, Feature] = {"return_trace": Feature("`return_trace`", (0, 23, 0))}
-STATELESS_FEATURES: dict[str, Feature] = {
-    "model": Feature("`model`", (0, 25, 1), instead="Set the LLM on the assistant."),
-    **{name: Feature(f"`{name}` without a session", (0, 26, 0), instead="Set it on the assistant.") for name in _GENERATION},
-    "metadata_condition": Feature("`metadata_condition`", (0, 23, 0), instead="Use `document_ids` in a session."),
-    **{
-        name: Feature(f"`{name}` without a session", (0, 27, 0), instead="Ask in a session.")
-        for name in ("document_ids", "reasoning_effort", "internet")
-    },
-}
 #: Stateless options that only the native route has.
 _NATIVE_ONLY = ("document_ids", "reasoning_effort", "internet")
-
-
-#: These releases take `messages` only and overwrite the session with them, so the whole history is sent; and they cut replies
-#: that do not stream after the first piece, so answers are streamed and gathered (notes §9.1, §9.5).
-MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
+#: Keys of a turn's body that are no variables of the assistant's prompt.
+_RESERVED = {
+    *("question", "messages", "stream", "legacy", "llm_id", "model", "doc_ids", "metadata_condition", "internet", "reasoning"),
+    *("session_id", "chat_id", "conversation_id", "user_id", "id", "quote", "kb_ids", "files", *arguments.GENERATION),
+    *("reference_metadata", "include_metadata", "metadata_fields", "pass_all_history_messages", "store_history_messages"),
+}
 
 
 def target(chat_id: str | None, agent_id: str | None) -> Subject:
@@ -100,7 +79,7 @@ class Completion:
         """Whether a refusal says that the question must be put as `messages`; the profile learns it."""
         wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
         if wants:
-            profile.learn(MESSAGES_ONLY.since, MESSAGES_ONLY.until or MESSAGES_ONLY.since)
+            profile.learn(*dialects.MESSAGES_ONLY.span)
         return wants
 
 
@@ -122,10 +101,9 @@ def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "st
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "document_ids": arguments.ids,
-    **dict.fromkeys(("metadata_condition", "variables", "inputs"), arguments.mapping),
+    **dict.fromkeys(("metadata_condition", "variables", "inputs"), arguments.json_object),
     **dict.fromkeys(("internet", "return_trace"), arguments.flag),
-    **dict.fromkeys(_GENERATION, arguments.number),
-    "max_tokens": arguments.positive,
+    **arguments.GENERATION,
 }
 
 
@@ -138,6 +116,9 @@ def _check_values(options: CompletionOptions) -> None:
     for name, check in _CHECKS.items():
         if name in options:
             check(name, options.get(name))
+    reserved = sorted(_RESERVED.intersection(options.get("variables", {})))
+    if reserved:
+        raise InvalidArgumentError("variables", f"cannot be named {reserved}, which RAGFlow takes for settings of the question")
 
 
 #: Options that one kind of question has.
@@ -195,34 +176,47 @@ def preparing(
     return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
 
 
-def begin(profile: Profile, asked: Subject, session_id: str | None) -> Operation[str]:
-    """Give the session to ask in; one is made where none is named, since ≤ 0.24 throw the question away otherwise."""
+def begin(profile: Profile, asked: Subject, session_id: str | None, options: CompletionOptions) -> Operation[str]:
+    """Give the session to ask in, once the server is known to honour the options.
+
+    One is made where none is named, since ≤ 0.24 throw the question away otherwise.
+    """
     if session_id is not None:
-        return arguments.text("session_id", session_id)
-    if asked.missing is AgentNotFoundError:
+        arguments.text("session_id", session_id)
+    of_agent = asked.missing is AgentNotFoundError
+    if of_agent:
+        yield from dialects.require(profile, dialects.AGENTS)
+    yield from _require(profile, dialects.AGENT_FEATURES if of_agent else dialects.SESSION_FEATURES, options)
+    if session_id is not None:
+        return session_id
+    if of_agent:
         session = yield from operations.create_agent_session(profile, asked.id)
     else:
         session = yield from operations.create_session(asked.id)
     return session.id
 
 
+def _require(profile: Profile, features: Mapping[str, dialects.Feature], options: CompletionOptions) -> Operation[None]:
+    for name, feature in features.items():
+        if name in options:
+            yield from dialects.require(profile, feature)
+    if options.get("reasoning_effort", "off") not in ("off", "medium"):
+        yield from dialects.require(profile, dialects.EFFORT_LEVELS)
+
+
 def turn(
     profile: Profile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
-    """Prepare one turn of a session; question and options are checked."""
-    of_agent = asked.missing is AgentNotFoundError
-    for name, feature in (AGENT_FEATURES if of_agent else SESSION_FEATURES).items():
-        if name in options:
-            yield from require(profile, feature)
+    """Prepare one turn of a session; question and options are checked, see `check_turn` and `begin`."""
     body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
+    metadata: dict[str, JsonValue] = {"include": True}  # of the documents cited; others than ≥ 0.25.6 leave it aside
     style = options.get("citation_style", "bracket")
-    if of_agent:
-        yield from require(profile, operations.AGENTS)
+    if asked.missing is AgentNotFoundError:
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
         body |= _agent_options(options) | {"stream": True}
         request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
         return Completion(request, "agent", style, session_id, stream=True)
-    body = {**options.get("variables", {}), **body, **_generation(options)}
+    body = {**options.get("variables", {}), **body, **_generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
     if "document_ids" in options:
@@ -230,7 +224,7 @@ def turn(
     if "metadata_condition" in options:
         body["metadata_condition"] = dict(options["metadata_condition"])
     yield from _native_only(profile, body, options)
-    if profile.supports(MESSAGES_ONLY):
+    if (yield from dialects.takes_only_messages(profile)):
         del body["question"]
         stream = True
         session = yield from operations.get_session(asked.id, session_id)
@@ -246,7 +240,7 @@ def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
     if "inputs" in options:
         # A plain value is a short form of the object the server wants.
         body["inputs"] = {
-            name: value if isinstance(value, dict) and "value" in value else {"value": value}
+            name: dict(value) if isinstance(value, Mapping) and "value" in value else {"value": value}
             for name, value in options["inputs"].items()
         }
     if "return_trace" in options:
@@ -258,9 +252,7 @@ def stateless(
     profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
-    for name, feature in STATELESS_FEATURES.items():
-        if name in options:
-            yield from require(profile, feature)
+    yield from _require(profile, dialects.STATELESS_FEATURES, options)
     body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
     style = options.get("citation_style", "bracket")
     if not any(name in options for name in _NATIVE_ONLY):
@@ -274,7 +266,7 @@ def stateless(
         where = path("chats_openai", asked.id, "chat", "completions")
         request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
         return Completion(request, "openai", style, None, stream)
-    body |= {"pass_all_history_messages": True, "store_history_messages": False}
+    body |= {"pass_all_history_messages": True, "store_history_messages": False, "reference_metadata": {"include": True}}
     if "model" in options:
         body["llm_id"] = options["model"]
     if "document_ids" in options:
@@ -289,15 +281,13 @@ def _native_only(profile: Profile, body: dict[str, JsonValue], options: Completi
     if "internet" in options:
         body["internet"] = options["internet"]
     effort = options.get("reasoning_effort")
-    if effort is None:
-        return
-    if effort not in ("off", "medium"):
-        yield from require(profile, _LEVELS)
-    body["reasoning"] = _EFFORTS[effort] if profile.supports(_LEVELS) else effort != "off"
+    if effort is not None:
+        levels = yield from dialects.find_out(profile, dialects.EFFORT_LEVELS)
+        body["reasoning"] = _EFFORTS[effort] if levels else effort != "off"
 
 
 def _generation(options: CompletionOptions) -> dict[str, JsonValue]:
-    return {name: cast("float", value) for name, value in options.items() if name in _GENERATION}
+    return {name: cast("float", value) for name, value in options.items() if name in arguments.GENERATION}
 
 
 def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:

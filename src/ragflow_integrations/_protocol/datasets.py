@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._protocol import arguments, decoders, dialects, wire
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
     PAGE_SIZE,
-    Page,
     Pages,
     check_filters,
     delete,
+    empty_if,
     every,
     first,
     found,
@@ -19,13 +20,19 @@ from ragflow_integrations._protocol.listings import (
     no_such,
     stated,
 )
-from ragflow_integrations.errors import APIError, DatasetNotFoundError, DocumentNotFoundError, InvalidArgumentError
+from ragflow_integrations.errors import (
+    APIError,
+    DatasetNotFoundError,
+    DocumentNotFoundError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from ragflow_integrations.models import ParsingProgress, Retrieval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ragflow_integrations.models import Chunk, Dataset, Document, JsonValue
+    from ragflow_integrations.models import Chunk, Dataset, Document, JsonObject, JsonValue
 
 # ---------------------------------------------------------------------------------------------------------------- datasets
 
@@ -34,14 +41,7 @@ def list_datasets(*, name: str | None = None, dataset_id: str | None = None) -> 
     """List datasets, the newest first."""
     check_filters(name=name, dataset_id=dataset_id)
     pages = listing("/datasets", decoders.dataset, ("datasets",), {"name": name, "id": dataset_id})
-
-    def page(number: int) -> Operation[Page[Dataset]]:
-        try:
-            return (yield from pages(number))
-        except DatasetNotFoundError:  # every release refuses a filter that nothing matches
-            return Page((), last=True)
-
-    return page
+    return empty_if(DatasetNotFoundError, pages)
 
 
 def find_dataset(name: str) -> Operation[Dataset]:
@@ -112,14 +112,7 @@ def list_documents(
     check_filters(name=name, keywords=keywords, document_id=document_id)
     filters = {"name": name, "keywords": keywords, "id": document_id}
     pages = listing(_documents(dataset_id), decoders.document, ("docs", "documents"), filters, _dataset(dataset_id))
-
-    def page(number: int) -> Operation[Page[Document]]:
-        try:
-            return (yield from pages(number))
-        except DocumentNotFoundError:  # a filter that nothing matches is refused
-            return Page((), last=True)
-
-    return page
+    return empty_if(DocumentNotFoundError, pages)
 
 
 def get_document(dataset_id: str, document_id: str) -> Operation[Document]:
@@ -128,6 +121,29 @@ def get_document(dataset_id: str, document_id: str) -> Operation[Document]:
     one = yield from first(list_documents(dataset_id, document_id=document_id))
     where = f"client.documents.list({dataset_id!r})"
     return found(one, DocumentNotFoundError, no_such("document", document_id, "document_id", where))
+
+
+def update_document(
+    dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
+) -> Operation[Document]:
+    """Change a document; what is not named stays."""
+    check_filters(name=name)
+    body: dict[str, JsonValue] = dict(stated({"name": name}))
+    if metadata is not None:
+        body["meta_fields"] = arguments.json_object("metadata", metadata)
+    if not body:
+        raise InvalidArgumentError("name", "or `metadata` must be given")
+    where = _documents(dataset_id) + path(arguments.text("document_id", document_id))
+    yield from _change(where, body, _document(document_id))
+    return (yield from get_document(dataset_id, document_id))
+
+
+def _change(where: str, body: JsonObject, subject: Subject) -> Operation[None]:
+    """Change something with PATCH, or with PUT where that is the only verb (≤ 0.24)."""
+    try:
+        yield Request("PATCH", where, json=body, subject=subject)
+    except dialects.EndpointMissing:
+        yield Request("PUT", where, json=body, subject=subject)
 
 
 def download_document(dataset_id: str, document_id: str) -> Request:
@@ -164,10 +180,16 @@ _SETTLED = ("DONE", "FAIL", "CANCEL")
 
 
 def parsing_states(dataset_id: str, document_ids: Sequence[str]) -> Operation[ParsingProgress]:
-    """Ask how far the parsing of documents is."""
-    wanted = set(document_ids)
-    documents = [item for item in (yield from every(list_documents(dataset_id))) if item.id in wanted]
-    missing = wanted.difference(item.id for item in documents)
+    """Ask how far the parsing of documents is; the listing has the newest first, and is read as far as needed."""
+    missing = set(document_ids)
+    documents: list[Document] = []
+    pages = list_documents(dataset_id)
+    for number in itertools.count(1):
+        page = yield from pages(number)
+        documents += [item for item in page.items if item.id in missing]
+        missing.difference_update(item.id for item in page.items)
+        if page.last or not missing:
+            break
     if missing:
         raise DocumentNotFoundError(
             no_such("document", ", ".join(sorted(missing)), "document_ids", f"client.documents.list({dataset_id!r})")
@@ -178,11 +200,47 @@ def parsing_states(dataset_id: str, document_ids: Sequence[str]) -> Operation[Pa
 # ------------------------------------------------------------------------------------------------------------------ chunks
 
 
-def list_chunks(dataset_id: str, document_id: str, *, keywords: str | None = None) -> Pages[Chunk]:
+def _chunks(dataset_id: str, document_id: str) -> str:
+    return _documents(dataset_id) + path(arguments.text("document_id", document_id), "chunks")
+
+
+def list_chunks(dataset_id: str, document_id: str, *, keywords: str | None = None, chunk_id: str | None = None) -> Pages[Chunk]:
     """List the chunks of a document."""
     check_filters(keywords=keywords)
-    where = _documents(dataset_id) + path(arguments.text("document_id", document_id), "chunks")
-    return listing(where, decoders.chunk, ("chunks",), {"keywords": keywords}, _document(document_id))
+    filters = {"keywords": keywords, "id": chunk_id}
+    return listing(_chunks(dataset_id, document_id), decoders.chunk, ("chunks",), filters, _document(document_id))
+
+
+def get_chunk(dataset_id: str, document_id: str, chunk_id: str) -> Operation[Chunk]:
+    """Get a chunk; asked for as a listing of one, which every release has."""
+    arguments.text("chunk_id", chunk_id)
+    pages = empty_if(NotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
+    one = next((chunk for chunk in (yield from every(pages)) if chunk.id == chunk_id), None)
+    where = f"client.chunks.list({dataset_id!r}, {document_id!r})"
+    return found(one, NotFoundError, no_such("chunk", chunk_id, "chunk_id", where))
+
+
+def update_chunk(
+    dataset_id: str,
+    document_id: str,
+    chunk_id: str,
+    *,
+    content: str | None = None,
+    important_keywords: Sequence[str] | None = None,
+    available: bool | None = None,
+) -> Operation[Chunk]:
+    """Change a chunk; what is not named stays."""
+    where = _chunks(dataset_id, document_id) + path(arguments.text("chunk_id", chunk_id))
+    check_filters(content=content)
+    body: dict[str, JsonValue] = dict(stated({"content": content}))
+    if important_keywords is not None:
+        body["important_keywords"] = list(arguments.ids("important_keywords", important_keywords))
+    if available is not None:
+        body["available"] = arguments.flag("available", available)
+    if not body:
+        raise InvalidArgumentError("content", "or another setting to change must be given")
+    yield from _change(where, body, Subject("chunk", chunk_id, NotFoundError))
+    return (yield from get_chunk(dataset_id, document_id, chunk_id))
 
 
 def create_chunk(
@@ -194,7 +252,7 @@ def create_chunk(
     questions: Sequence[str] | None = None,
 ) -> Operation[Chunk]:
     """Add a chunk to a document."""
-    where = _documents(dataset_id) + path(arguments.text("document_id", document_id), "chunks")
+    where = _chunks(dataset_id, document_id)
     body: dict[str, JsonValue] = {"content": arguments.text("content", content)}
     for name, value in stated({"important_keywords": important_keywords, "questions": questions}):
         body[name] = cast("JsonValue", arguments.ids(name, value))
@@ -204,7 +262,7 @@ def create_chunk(
 
 def delete_chunks(dataset_id: str, document_id: str, chunk_ids: Iterable[str]) -> Operation[None]:
     """Delete chunks of a document."""
-    where = _documents(dataset_id) + path(arguments.text("document_id", document_id), "chunks")
+    where = _chunks(dataset_id, document_id)
     wanted = arguments.ids("chunk_ids", chunk_ids)
     yield Request("DELETE", where, json={"chunk_ids": cast("JsonValue", wanted)}, subject=_document(document_id))
 
@@ -216,18 +274,7 @@ def _document(document_id: str) -> Subject:
 # --------------------------------------------------------------------------------------------------------------- retrieval
 
 
-#: Options of a retrieval that not every release honours.
-RETRIEVAL_FEATURES: dict[str, dialects.Feature] = {
-    # 0.20–0.22 filter, but answer unfiltered when nothing matches (notes §1.7).
-    "metadata_condition": dialects.Feature(
-        "`metadata_condition` in a retrieval", (0, 23, 0), instead="Filter by `document_ids`."
-    ),
-    "cross_languages": dialects.Feature("`cross_languages` in a retrieval", (0, 20, 0)),
-    "toc_enhance": dialects.Feature("`toc_enhance` in a retrieval", (0, 23, 0)),
-}
-
-
-def retrieve(
+def retrieve(  # noqa: C901 - one line for each option
     profile: dialects.Profile,
     question: str,
     *,
@@ -244,6 +291,7 @@ def retrieve(
     cross_languages: Sequence[str] | None = None,
     use_kg: bool | None = None,
     toc_enhance: bool | None = None,
+    metadata_fields: Sequence[str] | None = None,
 ) -> Operation[Retrieval]:
     """Search datasets."""
     arguments.text("question", question)
@@ -259,14 +307,18 @@ def retrieve(
         **{name: arguments.fraction(name, value) for name, value in stated(fractions)},
         **{name: arguments.flag(name, value) for name, value in stated(flags)},
     }
+    fields: dict[str, JsonValue] = {}
+    if metadata_fields is not None:
+        fields["fields"] = list(arguments.ids("metadata_fields", metadata_fields))
+    options["reference_metadata"] = {"include": True, **fields}  # others than ≥ 0.25.6 leave it aside
     if rerank_id is not None:
         options["rerank_id"] = arguments.text("rerank_id", rerank_id)
     if top_k is not None:
         options["top_k"] = arguments.positive("top_k", top_k)
     if metadata_condition is not None:
-        options["metadata_condition"] = cast("JsonValue", dict(arguments.mapping("metadata_condition", metadata_condition)))
-    for name, feature in RETRIEVAL_FEATURES.items():
-        if name in options:
+        options["metadata_condition"] = arguments.json_object("metadata_condition", metadata_condition)
+    for name, feature in dialects.RETRIEVAL_FEATURES.items():
+        if name in options or (name == "metadata_fields" and metadata_fields is not None):
             yield from dialects.require(profile, feature)
     size = min(limit, PAGE_SIZE)
     result = Retrieval()

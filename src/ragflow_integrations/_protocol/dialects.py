@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ragflow_integrations import errors
+from ragflow_integrations._protocol import arguments, wire
 from ragflow_integrations._protocol.http import Request
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, UnsupportedByServerError
 from ragflow_integrations.models import ServerInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ragflow_integrations._protocol.http import Operation
-    from ragflow_integrations.models import JsonObject
+    from ragflow_integrations.models import JsonObject, JsonValue
 
 Version: TypeAlias = tuple[int, int, int]
 
@@ -122,6 +125,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         "Create a session, or leave `session_id` out.",
     ),
     _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocuments? not found", "Check `document_ids`."),
+    _row(errors.NotFoundError, r"[Cc]hunk not found|find this chunk", "Check `chunk_id`."),
     _row(errors.DatasetNotFoundError, r"own the dataset|lacks permission for dataset|[Dd]ataset not found", _LIST),
     _row(errors.DatasetNotFoundError, r"<id>.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
     _row(
@@ -164,6 +168,18 @@ def nothing_found(error: RAGFlowError) -> bool:
     return isinstance(error, errors.APIError) and "No chunk found" in error.message
 
 
+def refuse_if_sessions_unreadable(error: errors.APIError) -> None:
+    """Say in words why 0.19.0 cannot list sessions: it fails over any turn that has a reference (notes §9.4).
+
+    Raises:
+        UnsupportedByServerError: It is this failure.
+    """
+    if isinstance(error, errors.ServerError) and "IndexError" in error.message:
+        raise UnsupportedByServerError(
+            "RAGFlow 0.19.0 cannot read sessions that hold a cited answer; asking in them works. Upgrade it to read them."
+        ) from error
+
+
 # ---------------------------------------------------------------------------------------------------------------- features
 
 
@@ -184,6 +200,78 @@ class Feature:
     until: Version | None = None
     instead: str = ""
     broken: tuple[Version, Version] | None = None
+
+    @property
+    def span(self) -> tuple[Version, Version]:
+        """First and last release that can."""
+        return self.since, self.until or _NEWEST
+
+
+#: Chat assistants are changed with PATCH; before that with PUT and the old names, see `old_chat_body`.
+CHATS_PATCHED = Feature("PATCH", (0, 25, 0))
+MESSAGES = Feature("Deleting and rating messages", (0, 25, 0))
+#: 0.22.x runs no agent: streams end at once, other replies are an exception (notes §9.12).
+AGENTS = Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, _PATCHES)))
+#: These releases take `messages` only and overwrite the session with them, so the whole history is sent; and they cut replies
+#: that do not stream after the first piece, so answers are streamed and gathered (notes §9.1, §9.5).
+MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
+EFFORT_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
+
+# Options of questions and searches → what a server must be to honour them.
+SESSION_FEATURES: dict[str, Feature] = {
+    "model": Feature("`model` in a session", (0, 25, 1), instead="Set the LLM on the assistant."),
+    "metadata_condition": Feature(
+        "`metadata_condition` in a session", (0, 23, 0), (0, 24, _PATCHES), "Ask without a session, or use `document_ids`."
+    ),
+    "reasoning_effort": Feature("`reasoning_effort`", (0, 24, 0)),
+    "internet": Feature("`internet`", (0, 25, 0)),
+}
+AGENT_FEATURES: dict[str, Feature] = {"return_trace": Feature("`return_trace`", (0, 23, 0))}
+STATELESS_FEATURES: dict[str, Feature] = {
+    "model": Feature("`model`", (0, 25, 1), instead="Set the LLM on the assistant."),
+    **{
+        name: Feature(f"`{name}` without a session", (0, 26, 0), instead="Set it on the assistant.")
+        for name in arguments.GENERATION
+    },
+    "metadata_condition": Feature("`metadata_condition`", (0, 23, 0), instead="Use `document_ids` in a session."),
+    **{
+        name: Feature(f"`{name}` without a session", (0, 27, 0), instead="Ask in a session.")
+        for name in ("document_ids", "reasoning_effort", "internet")
+    },
+}
+RETRIEVAL_FEATURES: dict[str, Feature] = {
+    # 0.20–0.22 filter, but answer unfiltered when nothing matches (notes §1.7).
+    "metadata_condition": Feature("`metadata_condition` in a retrieval", (0, 23, 0), instead="Filter by `document_ids`."),
+    "cross_languages": Feature("`cross_languages` in a retrieval", (0, 20, 0)),
+    "toc_enhance": Feature("`toc_enhance` in a retrieval", (0, 23, 0)),
+    "metadata_fields": Feature("`metadata_fields` in a retrieval", (0, 25, 6)),
+}
+
+_OLD_PROMPT = {
+    "system": "prompt",
+    "prologue": "opener",
+    "quote": "show_quote",
+    "parameters": "variables",
+    # These releases store the weight given for the keywords as the embedding's (notes §1.3).
+    "vector_similarity_weight": "keywords_similarity_weight",
+    "rerank_id": "rerank_model",
+}
+_OLD_TOP_LEVEL = ("name", "description", "dataset_ids")
+
+
+def old_chat_body(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Write the update of a chat assistant as ≤ 0.24 read it."""
+    llm = dict(wire.mapping(body, "llm_setting"))
+    if "llm_id" in body:
+        llm["model_name"] = body["llm_id"]
+    rest = {name: body[name] for name in body if name not in (*_OLD_TOP_LEVEL, "llm_id", "llm_setting", "prompt_config")}
+    prompt = {_OLD_PROMPT.get(name, name): value for name, value in {**wire.mapping(body, "prompt_config"), **rest}.items()}
+    old: dict[str, JsonValue] = {name: body[name] for name in _OLD_TOP_LEVEL if name in body}
+    if llm:
+        old["llm"] = llm
+    if prompt:
+        old["prompt"] = prompt
+    return old
 
 
 def _text(version: Version) -> str:
@@ -302,6 +390,24 @@ def _try(request: Request) -> Operation[bool]:
     except errors.APIError:
         pass
     return False
+
+
+def find_out(profile: Profile, feature: Feature) -> Operation[bool]:
+    """Tell whether the server can, asking it for its version where the replies so far do not tell."""
+    if profile.supports(feature) is None and not profile.probed:
+        yield from probe(profile)
+    return profile.supports(feature) is True
+
+
+def takes_only_messages(profile: Profile) -> Operation[bool]:
+    """Tell whether the server is one of `MESSAGES_ONLY`; an unknown one says so itself.
+
+    It is asked again each time: a newer one would take the same body for something else, in silence.
+    """
+    if not profile.supports(MESSAGES_ONLY):
+        return False
+    yield from _try(Request("GET", "/system/version", repeat="always"))
+    return profile.supports(MESSAGES_ONLY) is True
 
 
 def require(profile: Profile, feature: Feature) -> Operation[None]:

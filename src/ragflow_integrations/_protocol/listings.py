@@ -96,6 +96,18 @@ def listing(
     return page
 
 
+def empty_if(refusal: type[NotFoundError], pages: Pages[T]) -> Pages[T]:
+    """Take a refusal for an empty listing: some releases refuse a filter that nothing matches."""
+
+    def page(number: int) -> Operation[Page[T]]:
+        try:
+            return (yield from pages(number))
+        except refusal:
+            return Page((), last=True)
+
+    return page
+
+
 def check_filters(**filters: str | None) -> None:
     """Check those filters that are given."""
     for name, value in stated(filters):

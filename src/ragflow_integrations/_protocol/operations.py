@@ -6,15 +6,16 @@ checked before the first request. A listing is checked when it is made, and then
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import arguments, decoders, dialects, wire
+from ragflow_integrations._protocol import arguments, chat_settings, decoders, dialects, wire
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations._protocol.listings import (
     Page,
     Pages,
     check_filters,
     delete,
+    empty_if,
     every,
     first,
     found,
@@ -43,93 +44,13 @@ def _chat(chat_id: str) -> Subject:
     return Subject("chat assistant", chat_id, ChatNotFoundError)
 
 
-#: Old and new names of a chat assistant's settings → where the body has them. One body serves every release: ≤ 0.24 honour
-#: the new form too, and ≥ 0.25 ignore the old one (notes §9.10).
-_LLM_SETTINGS = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
-_PROMPT_CONFIG = {
-    "prompt": "system",
-    "system": "system",
-    "opener": "prologue",
-    "prologue": "prologue",
-    "empty_response": "empty_response",
-    "show_quote": "quote",
-    "quote": "quote",
-    "variables": "parameters",
-    "parameters": "parameters",
-    "refine_multiturn": "refine_multiturn",
-    "keyword": "keyword",
-    "use_kg": "use_kg",
-    "reasoning": "reasoning",
-    "cross_languages": "cross_languages",
-    "toc_enhance": "toc_enhance",
-    "tts": "tts",
-}
-_TOP_LEVEL = {
-    "similarity_threshold": "similarity_threshold",
-    "vector_similarity_weight": "vector_similarity_weight",
-    "top_n": "top_n",
-    "top_k": "top_k",
-    "rerank_model": "rerank_id",
-    "rerank_id": "rerank_id",
-}
+def _optional_ids(name: str, ids: Sequence[str]) -> JsonValue:
+    """Check ids of which there may be none."""
+    return list(arguments.ids(name, ids)) if isinstance(ids, str) or ids else []
 
 
-def _chat_body(llm: Mapping[str, JsonValue] | None, prompt: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
-    body: dict[str, JsonValue] = {}
-    if llm is not None:
-        arguments.mapping("llm", llm)
-        arguments.known("llm", llm, ("llm_id", "model_name", *_LLM_SETTINGS))
-        model = llm.get("llm_id") or llm.get("model_name")
-        if model:
-            body["llm_id"] = model
-        settings: dict[str, JsonValue] = {name: llm[name] for name in _LLM_SETTINGS if name in llm}
-        if settings:
-            body["llm_setting"] = settings
-    if prompt is not None:
-        arguments.mapping("prompt", prompt)
-        arguments.known("prompt", prompt, (*_PROMPT_CONFIG, *_TOP_LEVEL, "keywords_similarity_weight"))
-        config: dict[str, JsonValue] = {new: prompt[old] for old, new in _PROMPT_CONFIG.items() if old in prompt}
-        if config:
-            body["prompt_config"] = config
-        body |= {new: prompt[old] for old, new in _TOP_LEVEL.items() if old in prompt}
-        if "keywords_similarity_weight" in prompt:
-            if "vector_similarity_weight" in prompt:
-                raise InvalidArgumentError(
-                    "prompt",
-                    "has both keywords_similarity_weight and vector_similarity_weight; they add up to 1, give one",
-                )
-            weight = arguments.fraction("prompt['keywords_similarity_weight']", prompt["keywords_similarity_weight"])
-            body["vector_similarity_weight"] = 1 - weight
-    return body
-
-
-#: Chat assistants are changed with PATCH; before that with PUT and the old names.
-_PATCHED = dialects.Feature("PATCH", (0, 25, 0))
-_OLD_PROMPT = {
-    "system": "prompt",
-    "prologue": "opener",
-    "quote": "show_quote",
-    "parameters": "variables",
-    # These releases store the weight given for the keywords as the embedding's (notes §1.3).
-    "vector_similarity_weight": "keywords_similarity_weight",
-    "rerank_id": "rerank_model",
-}
-_OLD_TOP_LEVEL = ("name", "description", "dataset_ids")
-
-
-def _old_chat_body(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Write an update as ≤ 0.24 read it."""
-    llm = dict(wire.mapping(body, "llm_setting"))
-    if "llm_id" in body:
-        llm["model_name"] = body["llm_id"]
-    rest = {name: body[name] for name in body if name not in (*_OLD_TOP_LEVEL, "llm_id", "llm_setting", "prompt_config")}
-    prompt = {_OLD_PROMPT.get(name, name): value for name, value in {**wire.mapping(body, "prompt_config"), **rest}.items()}
-    old: dict[str, JsonValue] = {name: body[name] for name in _OLD_TOP_LEVEL if name in body}
-    if llm:
-        old["llm"] = llm
-    if prompt:
-        old["prompt"] = prompt
-    return old
+def _described(description: str | None) -> dict[str, JsonValue]:
+    return {} if description is None else {"description": arguments.string("description", description)}
 
 
 def create_chat(
@@ -143,11 +64,10 @@ def create_chat(
     """Create a chat assistant."""
     body: dict[str, JsonValue] = {
         "name": arguments.text("name", name),
-        "dataset_ids": cast("JsonValue", arguments.ids("dataset_ids", dataset_ids) if dataset_ids else []),
-        **_chat_body(llm, prompt),
+        "dataset_ids": _optional_ids("dataset_ids", dataset_ids),
+        **chat_settings.body(llm, prompt),
+        **_described(description),
     }
-    if description is not None:
-        body["description"] = description
     reply = yield Request("POST", "/chats", json=body, subject=Subject("chat assistant", name))
     return decoders.chat(wire.mapping(reply, "data"))
 
@@ -165,21 +85,20 @@ def update_chat(
     """Change a chat assistant; what is not named stays."""
     arguments.text("chat_id", chat_id)
     check_filters(name=name)
-    body = _chat_body(llm, prompt)
+    body = chat_settings.body(llm, prompt) | dict(stated({"name": name})) | _described(description)
     if dataset_ids is not None:
-        body["dataset_ids"] = cast("JsonValue", arguments.ids("dataset_ids", dataset_ids) if dataset_ids else [])
-    body |= dict(stated({"name": name, "description": description}))
+        body["dataset_ids"] = _optional_ids("dataset_ids", dataset_ids)
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
     current = yield from get_chat(chat_id)
-    if profile.supports(_PATCHED):
+    if profile.supports(dialects.CHATS_PATCHED):
         method = "PATCH"
     else:
         kept: dict[str, JsonValue] = (
             {"dataset_ids": list(current.dataset_ids)} if current.dataset_ids else {}
         )  # none is refused
         # 0.22–0.24 detach the datasets of an assistant whose update does not name them.
-        method, body = "PUT", _old_chat_body({**kept, "name": current.name, **body})
+        method, body = "PUT", dialects.old_chat_body({**kept, "name": current.name, **body})
     yield Request(method, path("chats", chat_id), json=body, subject=_chat(chat_id))
     return (yield from get_chat(chat_id))
 
@@ -190,14 +109,7 @@ def list_chats(*, name: str | None = None, chat_id: str | None = None) -> Pages[
     wanted = chat_id or name
     subject = Subject("chat assistant", wanted, ChatNotFoundError) if wanted else None
     pages = listing("/chats", decoders.chat, ("chats",), {"name": name, "id": chat_id}, subject)
-
-    def page(number: int) -> Operation[Page[Chat]]:
-        try:
-            return (yield from pages(number))
-        except ChatNotFoundError:  # ≤ 0.24 refuse a filter that nothing matches
-            return Page((), last=True)
-
-    return page
+    return empty_if(ChatNotFoundError, pages)
 
 
 def get_chat(chat_id: str) -> Operation[Chat]:
@@ -237,7 +149,17 @@ def create_session(chat_id: str, name: str = "New session") -> Operation[Session
 def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | None = None) -> Pages[Session]:
     """List the sessions of a chat assistant, the newest first."""
     check_filters(name=name)
-    return listing(_sessions(chat_id), decoders.session, ("sessions",), {"name": name, "id": session_id}, _chat(chat_id))
+    filters = {"name": name, "id": session_id}
+    pages = listing(_sessions(chat_id), decoders.session, ("sessions",), filters, _chat(chat_id))
+
+    def page(number: int) -> Operation[Page[Session]]:
+        try:
+            return (yield from pages(number))
+        except APIError as error:
+            dialects.refuse_if_sessions_unreadable(error)
+            raise
+
+    return page
 
 
 def get_session(chat_id: str, session_id: str) -> Operation[Session]:
@@ -263,9 +185,6 @@ def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Ses
     return (yield from get_session(chat_id, session_id))
 
 
-MESSAGES = dialects.Feature("Deleting and rating messages", (0, 25, 0))
-
-
 def _session(chat_id: str, session_id: str) -> str:
     return _sessions(chat_id) + path(arguments.text("session_id", session_id))
 
@@ -273,7 +192,7 @@ def _session(chat_id: str, session_id: str) -> str:
 def delete_message(profile: dialects.Profile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
     """Delete a turn: question and answer, which share the id."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id))
-    yield from dialects.require(profile, MESSAGES)
+    yield from dialects.require(profile, dialects.MESSAGES)
     yield Request("DELETE", where, subject=_chat(chat_id))
 
 
@@ -282,15 +201,14 @@ def rate_message(
 ) -> Operation[None]:
     """Rate an answer."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id), "feedback")
-    body: dict[str, JsonValue] = {"thumbup": arguments.flag("helpful", helpful), **dict(stated({"feedback": comment}))}
-    yield from dialects.require(profile, MESSAGES)
+    body: dict[str, JsonValue] = {"thumbup": arguments.flag("helpful", helpful)}
+    if comment is not None:
+        body["feedback"] = arguments.string("comment", comment)
+    yield from dialects.require(profile, dialects.MESSAGES)
     yield Request("PUT", where, json=body, subject=_chat(chat_id))
 
 
 # ------------------------------------------------------------------------------------------------------------------ agents
-
-#: 0.22.x runs no agent: streams end at once, other replies are an exception (notes §9.12).
-AGENTS = dialects.Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, 99)))
 
 
 def _agent(agent_id: str) -> Subject:
@@ -306,13 +224,11 @@ def list_agents(*, title: str | None = None, agent_id: str | None = None) -> Pag
     check_filters(title=title, agent_id=agent_id)
     wanted = agent_id or title
     subject = _agent(wanted) if wanted else None
-    pages = listing("/agents", decoders.agent, ("canvas", "agents"), {"title": title, "id": agent_id}, subject)
+    filters = {"title": title, "id": agent_id}
+    pages = empty_if(AgentNotFoundError, listing("/agents", decoders.agent, ("canvas", "agents"), filters, subject))
 
     def page(number: int) -> Operation[Page[Agent]]:
-        try:
-            some = yield from pages(number)
-        except AgentNotFoundError:  # ≤ 0.24 refuse a filter that nothing matches
-            return Page((), last=True)
+        some = yield from pages(number)
         kept = (item for item in some.items if title in (None, item.title) and agent_id in (None, item.id))
         return Page(tuple(kept), some.last)
 
@@ -338,7 +254,7 @@ def find_agent(title: str) -> Operation[Agent]:
 def create_agent_session(profile: dialects.Profile, agent_id: str) -> Operation[Session]:
     """Create a session of an agent."""
     where = _agent_sessions(agent_id)
-    yield from dialects.require(profile, AGENTS)
+    yield from dialects.require(profile, dialects.AGENTS)
     reply = yield Request("POST", where, json={}, subject=_agent(agent_id))
     return decoders.session(wire.mapping(reply, "data"))
 

@@ -2,11 +2,17 @@
 
 RAGFlow ≤ 0.23.1 sends `<think>…</think>` in front of the answer; ≥ 0.24 sets flags on events instead, and 0.25.x repeats the
 tags in the final text. Only thinking in front of the answer counts, so an answer that speaks of `<think>` stays whole.
+Deep research of 0.25.1–0.26.x says in `<retrieving>…</retrieving>` what it looks for; that counts as thinking (notes §2.3).
 """
 
 from __future__ import annotations
 
 OPEN, CLOSE = "<think>", "</think>"
+_OPENING = (OPEN, "<retrieving>")
+_CLOSING = (CLOSE, "</retrieving>")
+#: Tags → how much deeper they lead.
+_WITHIN = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
+_BEFORE = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, 0)  # 0.17.2 repeats the closing tag
 
 
 def split(answer: str) -> tuple[str, str]:
@@ -61,12 +67,12 @@ class ThinkSplitter:
 
     def _before(self) -> tuple[bool, str] | None:
         stripped = self._pending.lstrip()
-        for tag, change in ((OPEN, 1), (CLOSE, 0)):  # 0.17.2 repeats the closing tag
+        for tag, change in _BEFORE.items():
             if stripped.startswith(tag):
                 self._depth += change
                 self._pending = stripped[len(tag) :]
                 return False, ""
-        if any(tag.startswith(stripped) for tag in (OPEN, CLOSE)):
+        if any(tag.startswith(stripped) for tag in _WITHIN):
             return None
         self._answering = True
         text, self._pending = self._pending, ""
@@ -80,12 +86,12 @@ class ThinkSplitter:
         if at > 0:
             text, self._pending = self._pending[:at], self._pending[at:]
             return True, text
-        for tag, change in ((OPEN, 1), (CLOSE, -1)):
+        for tag, change in _WITHIN.items():
             if self._pending.startswith(tag):
                 self._depth += change
                 self._pending = self._pending[len(tag) :]
                 return True, ""
-        if any(tag.startswith(self._pending) for tag in (OPEN, CLOSE)):
+        if any(tag.startswith(self._pending) for tag in _WITHIN):
             return None
         self._pending = self._pending[1:]
         return True, "<"

@@ -1,0 +1,104 @@
+"""LLM and prompt settings of a chat assistant: their old and new names, and where a body has them.
+
+One body serves every release that creates: ≤ 0.24 honour the new form too, and ≥ 0.25 ignore the old one (notes §9.10).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import arguments
+from ragflow_integrations.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ragflow_integrations.models import JsonValue
+
+    Check = Callable[[str, object], object]
+
+_MODEL: dict[str, str] = {"llm_id": "llm_id", "model_name": "llm_id"}
+_PROMPT_CONFIG = {
+    "prompt": "system",
+    "system": "system",
+    "opener": "prologue",
+    "prologue": "prologue",
+    "empty_response": "empty_response",
+    "show_quote": "quote",
+    "quote": "quote",
+    "variables": "parameters",
+    "parameters": "parameters",
+    "refine_multiturn": "refine_multiturn",
+    "keyword": "keyword",
+    "use_kg": "use_kg",
+    "reasoning": "reasoning",
+    "cross_languages": "cross_languages",
+    "toc_enhance": "toc_enhance",
+    "tts": "tts",
+}
+_TOP_LEVEL = {
+    "similarity_threshold": "similarity_threshold",
+    "vector_similarity_weight": "vector_similarity_weight",
+    "keywords_similarity_weight": "vector_similarity_weight",  # the other part of 1
+    "top_n": "top_n",
+    "top_k": "top_k",
+    "rerank_model": "rerank_id",
+    "rerank_id": "rerank_id",
+}
+
+
+def _list(name: str, value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise InvalidArgumentError(name, f"must be a list, not {type(value).__name__}")
+    return arguments.json_value(name, value)
+
+
+_CHECKS: dict[str, Check] = {
+    "llm_id": partial(arguments.text, example="'gpt-4o@OpenAI'"),
+    **arguments.GENERATION,
+    **dict.fromkeys(("system", "prologue", "empty_response", "rerank_id"), arguments.string),
+    **dict.fromkeys(("quote", "refine_multiturn", "keyword", "use_kg", "toc_enhance", "tts"), arguments.flag),
+    **dict.fromkeys(("parameters", "cross_languages"), _list),
+    "reasoning": arguments.json_value,  # a truth value, and a level ≥ 0.27
+    **dict.fromkeys(("similarity_threshold", "vector_similarity_weight"), arguments.fraction),
+    **dict.fromkeys(("top_n", "top_k"), arguments.positive),
+}
+
+
+def body(llm: Mapping[str, JsonValue] | None, prompt: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+    """Write settings as the server reads them.
+
+    Raises:
+        InvalidArgumentError: One is unknown, given under two names, or of a wrong type.
+    """
+    written = _renamed("llm", llm, _MODEL)
+    settings = _renamed("llm", llm, dict(zip(arguments.GENERATION, arguments.GENERATION, strict=True)))
+    config = _renamed("prompt", prompt, _PROMPT_CONFIG)
+    if settings:
+        written["llm_setting"] = settings
+    if config:
+        written["prompt_config"] = config
+    written |= _renamed("prompt", prompt, _TOP_LEVEL)
+    if prompt is not None and "keywords_similarity_weight" in prompt:
+        written["vector_similarity_weight"] = 1 - arguments.fraction("weight", written["vector_similarity_weight"])
+    return written
+
+
+_KNOWN = {"llm": (*_MODEL, *arguments.GENERATION), "prompt": (*_PROMPT_CONFIG, *_TOP_LEVEL)}
+
+
+def _renamed(what: str, given: Mapping[str, JsonValue] | None, names: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Take those settings that have names here, checked, under their new names."""
+    if given is None:
+        return {}
+    settings = arguments.json_object(what, given)
+    arguments.known(what, settings, _KNOWN[what])
+    found: dict[str, str] = {}
+    for name in settings:
+        if name in names:
+            other = found.setdefault(names[name], name)
+            if other != name:
+                raise InvalidArgumentError(what, f"has both {other!r} and {name!r}, two names of one setting; give one")
+            _CHECKS[names[name]](f"{what}[{name!r}]", settings[name])
+    return {new: settings[name] for new, name in found.items()}
