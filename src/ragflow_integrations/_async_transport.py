@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import weakref
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,7 +16,7 @@ from urllib3.filepost import encode_multipart_formdata
 from ragflow_integrations import _failures
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
-from ragflow_integrations._protocol.http import Reply
+from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
 from ragflow_integrations._protocol.retries import policy
 from ragflow_integrations._transport import DRAIN_SECONDS, Held, nothing
 from ragflow_integrations.errors import APIError, RAGFlowError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ragflow_integrations._protocol.listings import Pages
     from ragflow_integrations._settings import Settings
     from ragflow_integrations._transport import Prepare
+    from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import Answer, AnswerEvent, JsonObject
 
 T = TypeVar("T")
@@ -110,22 +112,24 @@ class AsyncTransport:
 
     async def fetch(self, request: Request) -> bytes:
         """Send a request for a file, again where that is safe."""
-        return await self._repeat(request, lambda reply: decode_file(reply, request))
+        return await self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
 
-    async def _repeat(self, request: Request, read: Callable[[Reply], T]) -> T:
+    async def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
         async def once() -> T:
-            failure: RAGFlowError | None = None
-            body = b""
+            failure: ConnectionFailedError | None = None
+            body = Body(most)
             response = await self._open(request)
             try:
-                body = await response.read()
+                while block := await response.content.readany():
+                    body.add(block)
             except _PROBLEMS as problem:
                 failure = _translate(problem, self._settings)
+                failure.began = True
             finally:
                 response.release()
             if failure is not None:
                 raise failure
-            return read(Reply(response.status, _headers(response), body))
+            return read(Reply(response.status, _headers(response), body.whole()))
 
         return await AsyncRetrying(**policy(request, self._settings.max_retries))(once)
 
@@ -420,14 +424,14 @@ def _abandon(response: aiohttp.ClientResponse, held: Held, loop: asyncio.Abstrac
         held.release()
 
 
-def _translate(problem: Exception, settings: Settings) -> RAGFlowError:
+def _translate(problem: Exception, settings: Settings) -> ConnectionFailedError:
     """Give our exception for one of aiohttp."""
     if isinstance(problem, aiohttp.ConnectionTimeoutError):
         return _failures.connect_timeout(settings)
     if isinstance(problem, TimeoutError):
         return _failures.read_timeout(settings)
     if isinstance(problem, aiohttp.ClientSSLError):
-        return _failures.tls_failed(settings, problem)
+        return _failures.tls_failed(settings, problem.os_error)
     if isinstance(problem, aiohttp.ClientConnectorError):
         return _failures.no_connection(settings, problem)
     return _failures.broken(settings, problem)

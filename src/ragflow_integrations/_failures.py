@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 from ragflow_integrations.errors import ConnectionFailedError, RequestTimeoutError, StreamInterruptedError
@@ -28,12 +29,17 @@ def read_timeout(settings: Settings) -> RequestTimeoutError:
     )
 
 
-def tls_failed(settings: Settings, why: object) -> ConnectionFailedError:
-    """TLS could not be agreed on."""
-    return ConnectionFailedError(
-        f"TLS with {settings.base_url} failed: {why}. Check the certificate, or write http:// if the server has none.",
+def tls_failed(settings: Settings, why: BaseException) -> ConnectionFailedError:
+    """TLS could not be agreed on; it comes again, unless the connection just ended."""
+    if isinstance(why, ssl.SSLEOFError):
+        return broken(settings, why)
+    error = ConnectionFailedError(
+        f"TLS with {settings.base_url} failed: {why}. Check the certificate (for one that is not public, give a `session` that "
+        "trusts it), or write http:// if the server has none.",
         sent=False,
     )
+    error.retryable = False
+    return error
 
 
 def no_connection(settings: Settings, why: object) -> ConnectionFailedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import threading
 import time
 import weakref
@@ -18,7 +19,7 @@ from tenacity import Retrying
 from ragflow_integrations import _failures
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
-from ragflow_integrations._protocol.http import Reply
+from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
 from ragflow_integrations._protocol.retries import policy
 from ragflow_integrations.errors import APIError, RAGFlowError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ragflow_integrations._protocol.http import Operation, Request
     from ragflow_integrations._protocol.listings import Pages
     from ragflow_integrations._settings import Settings
+    from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import Answer, AnswerEvent, JsonObject
 
 T = TypeVar("T")
@@ -143,20 +145,22 @@ class Transport:
 
     def fetch(self, request: Request) -> bytes:
         """Send a request for a file, again where that is safe."""
-        return self._repeat(request, lambda reply: decode_file(reply, request))
+        return self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
 
-    def _repeat(self, request: Request, read: Callable[[Reply], T]) -> T:
+    def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
         def once() -> T:
-            failure: RAGFlowError | None = None
-            body = b""
+            failure: ConnectionFailedError | None = None
+            body = Body(most)
             with self._open(request) as response:
                 try:
-                    body = response.content
-                except (requests.RequestException, OSError) as problem:
+                    for block in _blocks(response):
+                        body.add(block)
+                except (urllib3.exceptions.HTTPError, OSError) as problem:
                     failure = _translate(problem, self._settings)
+                    failure.began = True
             if failure is not None:
                 raise failure
-            return read(Reply(response.status_code, _headers(response), body))
+            return read(Reply(response.status_code, _headers(response), body.whole()))
 
         return Retrying(**policy(request, self._settings.max_retries))(once)
 
@@ -368,7 +372,7 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
     return iter(lambda: raw.read1(_BLOCK, decode_content=True), b"")
 
 
-def _translate(problem: Exception, settings: Settings) -> RAGFlowError:
+def _translate(problem: Exception, settings: Settings) -> ConnectionFailedError:
     """Give our exception for one of requests or urllib3."""
     inner = _innermost(problem)
     if isinstance(problem, requests.ConnectTimeout):

@@ -92,9 +92,11 @@ class ConnectionFailedError(RAGFlowError):
 
     Attributes:
         sent: Whether the request may have reached the server.
+        began: Whether a reply had begun to come.
     """
 
     retryable = True
+    began: bool = False
 
     def __init__(self, text: str, *, sent: bool = True) -> None:
         super().__init__(text)
@@ -164,10 +166,12 @@ class ServerError(APIError):
 
     Attributes:
         partial: Answer text received before the failure.
+        retry_after: Seconds the server asked to wait, or None.
     """
 
     retryable = True
     partial: str = ""
+    retry_after: float | None = None
 
 
 class NotFoundError(APIError):

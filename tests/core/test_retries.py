@@ -35,6 +35,8 @@ READING: Calls = {
     "complete": (lambda c: c.complete(**HISTORY), answered()),
     "related": (lambda c: c.related_questions("q"), said(["a?"])),
 }
+#: Those of them whose answers an LLM writes.
+LONG = ("complete", "related")
 #: Calls that change something.
 WRITING: Calls = {
     "create": (lambda c: c.sessions.create(CHAT), said({"id": SESSION})),
@@ -88,11 +90,12 @@ def test_429_for_ever_is_told(call: str, connect: Connect) -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("code", [429, 503])
 @pytest.mark.parametrize("call", ["get", "ask", "stream"])
-def test_a_long_wait_is_left_to_the_caller(call: str, connect: Connect) -> None:
-    with WireServer(status(429, b"", ("Retry-After", "3600"))) as server:
+def test_a_long_wait_is_left_to_the_caller(call: str, code: int, connect: Connect) -> None:
+    with WireServer(status(code, b"", ("Retry-After", "3600"))) as server:
         error = connect(server.base_url).fails(ALL[call][0])
-        assert isinstance(error, errors.RateLimitError)
+        assert isinstance(error, errors.RateLimitError | errors.ServerError)
         assert error.retry_after == 3600
         assert len(server.requests) == 1
 
@@ -127,15 +130,25 @@ def test_silence_is_a_reason_to_ask_again_only_where_answers_are_quick(call: str
     with WireServer(silent) as server:
         error = connect(server.base_url, timeout=0.1, max_retries=1).fails(READING[call][0])
         assert isinstance(error, errors.RequestTimeoutError)
-        assert len(server.requests) == (1 if call in ("complete", "related") else 2)
+        assert len(server.requests) == (1 if call in LONG else 2)
 
 
-@pytest.mark.parametrize("call", READING)
+@pytest.mark.parametrize("call", [call for call in READING if call not in LONG])
 def test_a_reply_cut_off_is_asked_for_again(call: str, connect: Connect) -> None:
     ask, reply = READING[call]
     with WireServer(in_turn(cut, reply)) as server:
         connect(server.base_url, max_retries=1).do(ask)
         assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("call", LONG)
+def test_an_answer_cut_off_is_not_asked_for_again(call: str, connect: Connect) -> None:
+    """An LLM has done its work: it is not made to do it twice."""
+    with WireServer(cut) as server:
+        error = connect(server.base_url).fails(READING[call][0])
+        assert type(error) is errors.ConnectionFailedError
+        assert error.began
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("call", ["get", "retrieve", "complete", "ask"])
@@ -203,12 +216,16 @@ def test_a_server_that_comes_up_is_found(connect: Connect) -> None:
 def test_rules() -> None:
     always, unanswered, unsent = (Request("GET", "/", repeat=repeat) for repeat in ("always", "unanswered", "unsent"))
     passing = errors.ServerError("x", http_status=503)
+    hopeless, begun = errors.ConnectionFailedError("x", sent=False), errors.ConnectionFailedError("x")
+    hopeless.retryable, begun.began = False, True
     lost, unsent_error = errors.ConnectionFailedError("x"), errors.ConnectionFailedError("x", sent=False)
     late = errors.RequestTimeoutError("x")
     table = {
         passing: (True, True, False),
         errors.ServerError("x", http_status=500): (False, False, False),
         lost: (True, True, False),
+        begun: (True, False, False),
+        hopeless: (False, False, False),
         unsent_error: (True, True, True),
         late: (True, False, False),
         errors.RequestTimeoutError("x", sent=False): (True, True, True),
@@ -234,6 +251,9 @@ def test_waits_grow_and_obey_the_server() -> None:
     limited = errors.RateLimitError("x")
     limited.retry_after = 7.5
     assert wait(limited, 1) == 7.5
+    starting = errors.ServerError("x", http_status=503)
+    starting.retry_after = 4
+    assert wait(starting, 1) == 4
     assert 0 <= wait(errors.ServerError("x"), 1) <= 0.5
     assert 0 <= wait(errors.ServerError("x"), 20) <= 8
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from ragflow_integrations._protocol import decoders, envelope, failures, thinking, wire
-from ragflow_integrations._protocol.http import Reply, Request
+from ragflow_integrations._protocol.http import Body, Reply, Request
 from ragflow_integrations._protocol.sse import EventStream
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
@@ -537,7 +537,7 @@ class AnswerReader:
         self._decoder = _DECODERS[asked.route](self._assembler, asked.request, self._reply)
         self._coalesce = coalesce
         self._events = EventStream()
-        self._body: list[bytes] = []
+        self._body = Body()
         self._is_stream: bool | None = None if status == _OK else False
         self._began = False
 
@@ -555,12 +555,10 @@ class AnswerReader:
         """Take bytes of the body as they come; give the events they complete."""
         if self.done:
             return []
-        if not self._is_stream:
-            data = self._sniff(data)
-        if not self._is_stream:
-            return []
         try:
-            return self._read(self._events.feed(data))
+            if not self._is_stream:
+                data = self._sniff(data)
+            return self._read(self._events.feed(data)) if self._is_stream else []
         except RAGFlowError as error:
             return self._fail(error)
 
@@ -621,19 +619,16 @@ class AnswerReader:
 
     def _sniff(self, data: bytes) -> bytes:
         """Tell a stream from a JSON or HTML body by its first byte: headers are not to be trusted (two, or wrong ones)."""
-        self._body.append(data)
-        if self._is_stream is None:
-            head = b"".join(self._body).lstrip()
-            if head:
-                self._is_stream = head[:1] not in b"{[<"
-                if self._is_stream:
-                    self._body.clear()
-                    return head
+        if self._is_stream is None and (head := data.lstrip()):
+            self._is_stream = head[:1] not in b"{[<"
+            if self._is_stream:
+                return head
+        self._body.add(data)
         return b""
 
     def _finish_body(self) -> list[AnswerEvent]:
         """Read a body that is no stream: an error envelope, a web page, or a whole answer after all."""
-        body = b"".join(self._body)
+        body = self._body.whole()
         if not body and self._reply.status == _OK:
             return self._fail(StreamInterruptedError("The server closed the connection without sending a byte of the answer."))
         try:

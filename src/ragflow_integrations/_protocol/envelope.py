@@ -106,7 +106,7 @@ def _api_error(code: int | None, message: str, request: Request, reply: Reply) -
         response=ErrorResponse(reply.status, dict(reply.headers), reply.body[:_KEPT].decode("utf-8", "replace")),
         request_id=reply.headers.get("x-request-id"),
     )
-    if isinstance(error, errors.RateLimitError):
+    if isinstance(error, errors.RateLimitError | errors.ServerError):
         error.retry_after = retry_after(reply)
     if isinstance(error, errors.ServerError):
         error.retryable = code != 100  # noqa: PLR2004 - an exception of the server comes again

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from ragflow_integrations.errors import InvalidArgumentError, NotFoundError
+from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: `always`: sending it twice does no harm. `unanswered`: the same, but an answer may take minutes, so silence is not a reason.
+#: `always`: sending it twice does no harm. `unanswered`: the same, but an answer may take minutes and costs an LLM's work, so
+#: neither silence nor a reply that broke is a reason.
 #: `unsent`: only if the server cannot have seen it.
 Repeat: TypeAlias = Literal["always", "unanswered", "unsent"]
+
+#: Largest reply that is read whole, in bytes; a page of a listing or 500 chunks are about 1 MB. Files have no bound.
+MAX_REPLY = 64 * 1024 * 1024
 
 #: An API call: it yields requests, is sent the JSON object of each reply, and returns its result. An error reply is thrown
 #: into it, so that a call can try another spelling.
@@ -85,6 +89,33 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Body:
+    """Collects a body that is read whole.
+
+    Args:
+        most: Bytes it may have.
+    """
+
+    def __init__(self, most: float = MAX_REPLY) -> None:
+        self._parts: list[bytes] = []
+        self._left = most
+
+    def add(self, block: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ProtocolError: There are more than it may have.
+        """
+        self._left -= len(block)
+        if self._left < 0:
+            raise ProtocolError(f"The server sent a reply of more than {MAX_REPLY} bytes without an end: is it RAGFlow?")
+        self._parts.append(block)
+
+    def whole(self) -> bytes:
+        """Give all that came."""
+        return b"".join(self._parts)
 
 
 def path(*parts: str) -> str:

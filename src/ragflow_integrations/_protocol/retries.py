@@ -49,21 +49,21 @@ def policy(request: Request, max_retries: int) -> Policy:
 
 def may_repeat(request: Request, error: BaseException) -> bool:
     """Whether a request may be sent again after an error."""
-    if isinstance(error, RateLimitError):
-        return (error.retry_after or 0.0) <= _LONGEST_RETRY_AFTER
-    if isinstance(error, ConnectionFailedError) and not error.sent:
-        return True
-    if request.repeat == "unsent":
-        return False
-    if isinstance(error, RequestTimeoutError):
-        return request.repeat == "always"
-    if isinstance(error, ServerError):
-        return error.http_status in _PASSING_STATUSES
-    return isinstance(error, ConnectionFailedError)
+    if isinstance(error, RateLimitError | ServerError):
+        passing = isinstance(error, RateLimitError) or (request.repeat != "unsent" and error.http_status in _PASSING_STATUSES)
+        return passing and (error.retry_after or 0.0) <= _LONGEST_RETRY_AFTER
+    return isinstance(error, ConnectionFailedError) and error.retryable and _unharmed(request, error)
+
+
+def _unharmed(request: Request, error: ConnectionFailedError) -> bool:
+    """Whether a lost request may be sent again: it never arrived, or arriving twice does no harm."""
+    if request.repeat == "unanswered" and (error.began or isinstance(error, RequestTimeoutError)):
+        return not error.sent
+    return request.repeat != "unsent" or not error.sent
 
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimitError) and error.retry_after is not None:
+    if isinstance(error, RateLimitError | ServerError) and error.retry_after is not None:
         return error.retry_after
     return _backoff(state)
