@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ragflow_integrations._settings import Settings
     from ragflow_integrations.errors import RAGFlowError
 
+_SHOWN = 300
+
 
 def connect_timeout(settings: Settings) -> RequestTimeoutError:
     """No connection within the connect timeout."""
@@ -51,10 +53,11 @@ def no_connection(settings: Settings, why: object) -> ConnectionFailedError:
 
 
 def broken(settings: Settings, problem: BaseException) -> ConnectionFailedError:
-    """The connection broke before a reply was whole."""
+    """The connection broke before a reply was whole, or what came is no HTTP."""
     return ConnectionFailedError(
-        f"The connection to {settings.base_url} failed: {type(problem).__name__}: {problem}. Try again; if it stays, see the "
-        "server's log."
+        # Of what is no HTTP, aiohttp's exception shows all that came.
+        f"The connection to {settings.base_url} failed: {type(problem).__name__}: {str(problem)[:_SHOWN]}. Try again; if it "
+        "stays, see the server's log."
     )
 
 

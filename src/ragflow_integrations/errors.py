@@ -242,7 +242,13 @@ class StreamInterruptedError(RAGFlowError):
 
 
 class ProtocolError(RAGFlowError):
-    """The reply is not RAGFlow's API: HTML, another service, a wrong base path, malformed frames."""
+    """The reply is not RAGFlow's API: HTML, another service, a wrong base path, malformed frames.
+
+    Attributes:
+        partial: Answer text received before it.
+    """
+
+    partial: str = ""
 
 
 class DocumentParsingError(RAGFlowError):

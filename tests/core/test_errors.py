@@ -151,6 +151,18 @@ def test_redirects_are_not_followed(status: int, call: str, connect: Connect) ->
 
 
 @pytest.mark.parametrize("call", CALLS)
+def test_a_reply_that_is_no_http(call: str, connect: Connect) -> None:
+    def talk(exchange: Exchange) -> None:
+        exchange.raw(b"x" * 10_000 + b"\r\n\r\n")
+
+    with WireServer(talk) as server:
+        error = connect(server.base_url, max_retries=0).fails(CALLS[call])
+        assert type(error) is errors.ConnectionFailedError
+        assert error.sent
+        assert len(str(error)) < 1000
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_a_refused_connection(call: str, connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -127,15 +127,19 @@ class Exchange:
         *,
         json: object = _UNSET,
         reason: str = "",
+        surplus: bytes = b"",
     ) -> None:
-        """Answer at once, with a Content-Length; the connection stays open. RAGFlow's reason phrases are empty."""
+        """Answer at once, with a Content-Length; the connection stays open. RAGFlow's reason phrases are empty.
+
+        The surplus is sent with the answer and is no part of it.
+        """
         headers = list(headers)
         if json is not _UNSET:
             body = jsonlib.dumps(json, ensure_ascii=False).encode()
             if "content-type" not in {key.lower() for key, _ in headers}:
                 headers.append(("content-type", "application/json"))
         headers.append(("content-length", str(len(body))))
-        self._write(_reply_head(status, reason, headers) + body)
+        self._write(_reply_head(status, reason, headers) + body + surplus)
         self._state = "done"
 
     def start_stream(
@@ -217,7 +221,8 @@ class Exchange:
         # The first write after the peer's FIN would still succeed, so look for the FIN.
         with contextlib.suppress(BlockingIOError):
             try:
-                gone = not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                # Below TLS, which knows no such flags.
+                gone = not socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             except ConnectionError as error:
                 raise ClientGone from error
             if gone:

@@ -18,6 +18,7 @@ import contextlib
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -59,11 +60,14 @@ class WireServer:
     """Runs the script for every request, each connection in a thread of its own.
 
     What a script raises fails the test when the context ends; only ClientGone is a normal end. Scripts still running
-    then have `grace` seconds to finish.
+    then have `grace` seconds to finish. With `tls`, which may be replaced while the server runs, it speaks HTTPS; without
+    `listening` it refuses connections until `listen` is called.
     """
 
     script: Script
     grace: float = 5.0
+    tls: ssl.SSLContext | None = None
+    listening: bool = True
     requests: list[Request] = field(default_factory=list, init=False)
     connections: int = field(default=0, init=False)
     errors: list[BaseException] = field(default_factory=list, init=False)
@@ -74,11 +78,19 @@ class WireServer:
         self._closing = False
         self._open: list[Connection] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.base_url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._acceptor = threading.Thread(target=self._accept, name="wire-accept", daemon=True)
-        self._acceptor.start()
+        if self.listening:
+            self.listen()
         return self
+
+    def listen(self) -> None:
+        """Accept connections."""
+        self.listening = True
+        self._listener.listen(256)
+        self._acceptor.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._lock:
@@ -87,9 +99,10 @@ class WireServer:
                 if not connection.busy:
                     _shut(connection.sock)
         # Closing a listener does not wake the thread that waits on it; a connection does.
-        with contextlib.suppress(OSError):
-            socket.create_connection(self._listener.getsockname()).close()
-        self._acceptor.join()
+        if self.listening:
+            with contextlib.suppress(OSError):
+                socket.create_connection(self._listener.getsockname()).close()
+            self._acceptor.join()
         self._listener.close()
         self._join(self.grace)
         with self._lock:
@@ -125,9 +138,11 @@ class WireServer:
 
     def _serve(self, connection: Connection) -> None:
         try:
+            if self.tls is not None:
+                connection.sock = self.tls.wrap_socket(connection.sock, server_side=True)
             while self._turn(connection):
                 pass
-        except (ClientGone, ConnectionError):
+        except (ClientGone, ConnectionError, ssl.SSLError):
             pass
         except BaseException as error:  # noqa: BLE001 - pytest's own outcomes are no Exceptions, and all belong to the test
             self.errors.append(error)

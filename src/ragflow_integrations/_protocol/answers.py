@@ -608,7 +608,7 @@ class AnswerReader:
 
     def _fail(self, error: RAGFlowError) -> list[AnswerEvent]:
         self.done = True
-        if isinstance(error, ServerError):
+        if isinstance(error, ServerError | ProtocolError):
             error.partial = self.partial
         self.error = error
         return self._given()
