@@ -19,7 +19,6 @@ from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.llamaindex import RAGFlowChatEngine
 from tests.core.driver import CHAT, DATASET, DRIVERS, KEY, SESSION
 from tests.core.scripts import HISTORY, QUESTION
-from tests.faults.faults import READ
 from tests.faults.replies import RAW, TEXT
 
 if TYPE_CHECKING:
@@ -209,10 +208,10 @@ class Asker:
         shown: The text that the last question gave, also where it failed in the end.
     """
 
-    def __init__(self, call: Call, base_url: str) -> None:
+    def __init__(self, call: Call, base_url: str, patience: float) -> None:
         self.call = call
         self.shown = ""
-        settings: dict[str, Any] = {"timeout": Timeout(connect=5, read=READ), "max_retries": 1}
+        settings: dict[str, Any] = {"timeout": Timeout(connect=5, read=patience), "max_retries": 1}
         self.driver: Driver = DRIVERS[call.kind](base_url, **settings)
         self._end: Callable[[], object] = lambda: None
         if base_url.startswith("https"):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Fault: TypeAlias = "Callable[[Exchange, Reply], None]"
 
-#: Seconds of silence that the clients of the matrix allow; a drip is faster, its sum is longer.
-READ = 0.5
-_DRIPS, _DRIP = 6, 0.1
+#: Seconds of silence that a client allows where silence is the fault; a drip is faster, its sum is longer.
+_IMPATIENT, _PATIENT = 0.75, 10.0
+_DRIPS, _DRIP = 6, 0.15
 _MEBIBYTE = 1024 * 1024
 #: More than any client may take in: a script that gets here has found no end to it.
 _TOO_MUCH = 200
@@ -194,3 +194,8 @@ SCRIPTED: dict[str, Fault] = {
 }
 REFUSED, REDIRECT, TLS = "connect refused", "redirect to another host", "TLS failure"
 FAULTS = (REFUSED, *SCRIPTED, REDIRECT, TLS)
+
+
+def patience(fault: str) -> float:
+    """Seconds of silence to allow: few only where they are waited for, since a busy machine is silent too."""
+    return _IMPATIENT if fault.startswith(("stall", "slow")) else _PATIENT

@@ -71,7 +71,7 @@ def play(name: str, call: Call) -> Outcome:
         script = _Script(faults.SCRIPTED.get(name, redirect))
         tls = _certificate("unknown") if name == faults.TLS else None
         server = stack.enter_context(WireServer(script, tls=tls, listening=name != faults.REFUSED))
-        asker = Asker(call, server.base_url)
+        asker = Asker(call, server.base_url, faults.patience(name))
         stack.callback(asker.close)
         error, started = None, time.monotonic()
         try:
