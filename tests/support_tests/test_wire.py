@@ -404,16 +404,19 @@ def test_real_recordings_survive_the_wire(version: str) -> None:
             )
 
 
+CLOSING = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n"
+
+
 def test_a_server_refuses_until_it_listens() -> None:
     with WireServer(lambda exchange: exchange.reply(), listening=False) as server:
         with pytest.raises(ConnectionRefusedError):
             connect(server)
         server.listen()
-        assert exchange_bytes(server).startswith(b"HTTP/1.1 200")
+        assert exchange_bytes(server, CLOSING).startswith(b"HTTP/1.1 200")
     with WireServer(lambda exchange: exchange.reply(), listening=False):
         pass
 
 
 def test_a_surplus_is_no_part_of_the_reply() -> None:
     with WireServer(lambda exchange: exchange.reply(body=b"ab", surplus=b"cd")) as server:
-        assert exchange_bytes(server).endswith(b"content-length: 2\r\n\r\nabcd")
+        assert exchange_bytes(server, CLOSING).endswith(b"content-length: 2\r\n\r\nabcd")
