@@ -8,8 +8,8 @@ import pytest
 
 from ragflow_integrations.emulator import Emulator
 from ragflow_integrations.llamaindex import RAGFlowChatEngine, RAGFlowRetriever
+from tests.docs.servers_table import ERAS
 
-ERAS = ("0.27.0", "0.25.6", "0.24.0", "0.22.1")
 QUESTION = "Tell me all about the battery range, charging, and winter operation of the bikes."
 
 
@@ -41,12 +41,17 @@ def _everything(version: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def newest() -> dict[str, Any]:
-    return _everything(ERAS[0])
+    return _everything(ERAS[-1])
 
 
-@pytest.mark.parametrize("version", ERAS[1:])
+@pytest.mark.parametrize("version", ERAS[:-1])
 def test_eras(version: str, newest: dict[str, Any]) -> None:
     assert newest["citations"]
     assert newest["nodes"]
     assert "".join(newest["deltas"]) == newest["text"]
-    assert _everything(version) == newest
+    found = _everything(version)
+    if version == "0.17.2":  # it sends no scores with an answer
+        found["nodes"] = [
+            (node[0], expected[1], *node[2:]) for node, expected in zip(found["nodes"], newest["nodes"], strict=True)
+        ]
+    assert found == newest

@@ -24,5 +24,15 @@ class Emulated:
         with Emulator(version=cls.version) as cls.server:
             yield
 
+    @classmethod
+    def older(cls, *versions: str) -> dict[str, type[Emulated]]:
+        """Make the same class of tests for other releases, by their names."""
+        kind = cls.__name__.removesuffix(cls.version.replace(".", "")).removesuffix("027")
+        return {
+            name: type(name, (cls,), {"version": version, "__module__": cls.__module__})
+            for version in versions
+            for name in [kind + version.replace(".", "")]
+        }
+
     def connection(self) -> dict[str, Any]:
         return {"base_url": self.server.base_url, "api_key": self.server.api_key}

@@ -51,18 +51,23 @@ class TestOn027(Emulated, ChatModelIntegrationTests):
         return "emulated-chat@Emulator"
 
 
-class TestOn024(TestOn027):
-    version = "0.24.0"
+class TestOn0256(TestOn027):
+    version = "0.25.6"
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
         # Servers before 0.26 take neither from a request without a session.
         return {**super().chat_model_params, "temperature": None, "max_tokens": None}
 
+
+class TestOn0240(TestOn0256):
+    version = "0.24.0"
+
     @property
     def supports_model_override(self) -> bool:
         return False  # RAGFlow does from 0.25.1 on
 
 
-class TestOn0221(TestOn024):
-    version = "0.22.1"
+globals().update(TestOn027.older("0.26.4"))
+globals().update(TestOn0256.older("0.25.3"))
+globals().update(TestOn0240.older("0.23.1", "0.22.1", "0.20.5", "0.19.1", "0.17.2"))

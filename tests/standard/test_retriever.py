@@ -7,6 +7,7 @@ from typing import Any
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
 from ragflow_integrations.langchain import RAGFlowRetriever
+from tests.docs.servers_table import ERAS
 from tests.standard.support import Emulated
 
 
@@ -24,9 +25,4 @@ class TestOn027(Emulated, RetrieversIntegrationTests):
         return "How far does the battery of a bike go?"
 
 
-class TestOn024(TestOn027):
-    version = "0.24.0"
-
-
-class TestOn0221(TestOn027):
-    version = "0.22.1"
+globals().update(TestOn027.older(*ERAS[:-1]))

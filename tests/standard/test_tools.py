@@ -8,6 +8,7 @@ from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 
 from ragflow_integrations.langchain import RAGFlowToolkit
+from tests.docs.servers_table import ERAS
 from tests.standard.support import Emulated
 
 if TYPE_CHECKING:
@@ -50,14 +51,6 @@ class TestAskOn027(Emulated, ToolsIntegrationTests):
         return {"question": "How long does a full charge take?"}
 
 
-class TestAskOn024(TestAskOn027):
-    version = "0.24.0"
-
-
-class TestAskOn0221(TestAskOn027):
-    version = "0.22.1"
-
-
 class TestSearchOn027(Emulated, ToolsIntegrationTests):
     @property
     def tool_constructor(self) -> BaseTool:
@@ -69,9 +62,5 @@ class TestSearchOn027(Emulated, ToolsIntegrationTests):
         return {"query": "full charge"}
 
 
-class TestSearchOn024(TestSearchOn027):
-    version = "0.24.0"
-
-
-class TestSearchOn0221(TestSearchOn027):
-    version = "0.22.1"
+for _kind in (TestAskOn027, TestSearchOn027):
+    globals().update(_kind.older(*ERAS[:-1]))
