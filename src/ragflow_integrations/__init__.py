@@ -6,6 +6,7 @@ are in `ragflow_integrations.langchain` and `ragflow_integrations.llamaindex`; i
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors, models
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["AnswerStream", "AsyncAnswerStream", "AsyncRAGFlowClient", "RAGFlowClient", "__version__"]
 __all__ += errors.__all__
 __all__ += models.__all__
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:

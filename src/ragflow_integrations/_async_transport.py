@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiohttp
@@ -14,6 +16,7 @@ from tenacity import AsyncRetrying
 from urllib3.filepost import encode_multipart_formdata
 
 from ragflow_integrations import _failures
+from ragflow_integrations._observing import Observer
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
@@ -24,6 +27,7 @@ from ragflow_integrations.errors import APIError, RAGFlowError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 
+    from ragflow_integrations._observing import Exchange
     from ragflow_integrations._protocol.answers import AnswerReader
     from ragflow_integrations._protocol.completions import Completion
     from ragflow_integrations._protocol.http import Operation, Request
@@ -52,6 +56,7 @@ class AsyncTransport:
     def __init__(self, settings: Settings, session: aiohttp.ClientSession | None) -> None:
         self._settings = settings
         self._given = session
+        self._observer = Observer(settings)
         self._own: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession, None]]
         ] = weakref.WeakKeyDictionary()
@@ -74,6 +79,7 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """Close idle connections of this event loop, and of others that run; a later request opens new ones."""
+        self._observer.settle()
         here = asyncio.get_running_loop()
         for loop, (_, keeper) in list(self._own.items()):
             self._own.pop(loop, None)
@@ -115,10 +121,10 @@ class AsyncTransport:
         return await self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
 
     async def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
-        async def once() -> T:
+        async def once(exchange: Exchange) -> T:
             failure: ConnectionFailedError | None = None
             body = Body(most)
-            response = await self._open(request)
+            response = await self._open(request, exchange)
             try:
                 while block := await response.content.readany():
                     body.add(block)
@@ -129,9 +135,25 @@ class AsyncTransport:
                 response.release()
             if failure is not None:
                 raise failure
-            return read(Reply(response.status, _headers(response), body.whole()))
+            result = read(Reply(response.status, _headers(response), body.whole()))
+            exchange.end()
+            return result
 
-        return await AsyncRetrying(**policy(request, self._settings.max_retries))(once)
+        return await self._attempt(request, once)
+
+    async def _attempt(self, request: Request, send: Callable[[Exchange], Awaitable[T]]) -> T:
+        """Send a request, again where that is safe, and watch each time."""
+        resends = itertools.count()
+
+        async def once() -> T:
+            with self._observer.begin(request, next(resends)) as exchange:
+                return await send(exchange)
+
+        try:
+            return await AsyncRetrying(**policy(request, self._settings.max_retries))(once)
+        except RAGFlowError as error:
+            _failures.hide_key(error, self._settings)
+            raise
 
     async def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
@@ -139,12 +161,15 @@ class AsyncTransport:
             completion = await self.run(prepare())
             try:
                 if not completion.stream:
-                    return completion.answer(await self.send(completion.request))
+                    return await self._repeat(completion.request, partial(self._answer, completion))
                 connection = await self._connect(completion)
                 return await connection.gather()
             except APIError as error:
                 if not completion.misjudged(error, self._settings.profile):
                     raise
+
+    def _answer(self, completion: Completion, reply: Reply) -> Answer:
+        return completion.answer(decode(reply, completion.request, self._settings.profile))
 
     async def connect(self, prepare: Prepare, release: Callable[[], None] = nothing) -> Connection:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
@@ -160,19 +185,21 @@ class AsyncTransport:
                 return connection
 
     async def _connect(self, completion: Completion) -> Connection:
-        async def once() -> Connection:
-            response = await self._open(completion.request, streamed=True)
+        async def once(exchange: Exchange) -> Connection:
+            response = await self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status, _headers(response), coalesce=True)
-            connection = Connection(response, reader, self._settings)
+            connection = Connection(response, reader, self._settings, exchange)
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 await connection.read_ahead()
             return connection
 
-        return await AsyncRetrying(**policy(completion.request, self._settings.max_retries))(once)
+        return await self._attempt(completion.request, once)
 
-    async def _open(self, request: Request, *, streamed: bool = False) -> aiohttp.ClientResponse:
+    async def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> aiohttp.ClientResponse:
         settings = self._settings
-        headers = {"Accept-Encoding": "identity"} if streamed else {}
+        headers = {**exchange.headers}
+        if streamed:
+            headers["Accept-Encoding"] = "identity"
         body: bytes | None = None
         if request.files:
             # As requests writes it: aiohttp's own form would percent-encode the names of files.
@@ -180,21 +207,25 @@ class AsyncTransport:
             body, headers["Content-Type"] = encode_multipart_formdata(parts)
         session = await self._session()
         try:
-            return await session.request(
-                request.method,
-                settings.url(request),
-                params=dict(request.params),
-                json=request.json,
-                data=body,
-                headers={**headers, "Authorization": settings.authorization},  # no local variable: tracebacks show those
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=settings.timeout.connect, sock_read=settings.timeout.read
-                ),
-                allow_redirects=False,
-                proxy=self._proxy(),
-            )
+            with exchange.sending():
+                response = await session.request(
+                    request.method,
+                    settings.url(request),
+                    params=dict(request.params),
+                    json=request.json,
+                    data=body,
+                    headers={**headers, "Authorization": settings.authorization},  # no local variable: tracebacks show those
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, sock_connect=settings.timeout.connect, sock_read=settings.timeout.read
+                    ),
+                    allow_redirects=False,
+                    proxy=self._proxy(),
+                )
         except _PROBLEMS as problem:
             failure = _translate(problem, settings)
+        else:
+            exchange.answered(response.status)
+            return response
         # Raised outside of `except`, so that no exception of aiohttp, which holds the request with its key, hangs on it.
         raise failure
 
@@ -240,14 +271,15 @@ class Connection:
     Closes itself when it is dropped, even by the garbage collector in another thread.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, reader: AnswerReader, settings: Settings) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
         self.held = Held()
         self.reader = reader
         self.ready: list[AnswerEvent] = []
         self.closed = False
         self._response = response
+        self._exchange = exchange
         self._settings = settings
-        self._give_up = weakref.finalize(self, _abandon, response, self.held, asyncio.get_running_loop())
+        self._give_up = weakref.finalize(self, _abandon, response, self.held, exchange, asyncio.get_running_loop())
         self._give_up.atexit = False
 
     async def read_ahead(self) -> None:
@@ -285,11 +317,15 @@ class Connection:
         if self.closed:
             failure = _failures.closed(self.reader.partial)
         if failure is not None:
+            self._exchange.end(failure)
             self.close()
             raise failure
         events = self.reader.feed(block) if block else self.reader.finish()
         if self.reader.done:
             await _drain(self._response)
+            if self.reader.error is not None:
+                _failures.hide_key(self.reader.error, self._settings)
+            self._exchange.end(self.reader.error)
             self._give_up()
         return events
 
@@ -304,6 +340,7 @@ class Connection:
     def close(self) -> None:
         """Close the connection, if it is open."""
         self.closed = True
+        self._exchange.end()
         self._give_up()
 
 
@@ -407,8 +444,9 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
                 left -= len(block)
 
 
-def _abandon(response: aiohttp.ClientResponse, held: Held, loop: asyncio.AbstractEventLoop) -> None:
+def _abandon(response: aiohttp.ClientResponse, held: Held, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
     """Give up a connection, perhaps from the garbage collector in another thread."""
+    exchange.drop()
     try:
         if loop.is_closed():
             return

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.errors import ConnectionFailedError, RequestTimeoutError, StreamInterruptedError
+from ragflow_integrations.errors import (
+    ConnectionFailedError,
+    ErrorResponse,
+    RequestTimeoutError,
+    StreamInterruptedError,
+)
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers import AnswerReader
@@ -82,3 +89,29 @@ def incomplete(partial: str) -> StreamInterruptedError:
         "The answer is not complete: the stream was not read to its end. The text so far is in `partial`.",
         partial=partial,
     )
+
+
+#: Shorter keys are words, and no secrets.
+_SECRET = 8
+
+
+def hide_key(error: RAGFlowError, settings: Settings) -> None:
+    """Mask the key in an error: the server's words, which it quotes, may repeat the request's headers."""
+    key = settings.api_key.get_secret_value()
+    if len(key) < _SECRET:
+        return
+    # The words may have been cut within the key.
+    halves = (f"{re.escape(key[:size])}(?=…|$)" for size in range(len(key) - 1, _SECRET // 2 - 1, -1))
+    pattern = re.compile("|".join((re.escape(key), *halves)))
+
+    def masked(value: Any) -> Any:
+        if isinstance(value, str):
+            return pattern.sub("***", value)
+        if isinstance(value, dict):
+            return {masked(name): masked(content) for name, content in value.items()}
+        if isinstance(value, ErrorResponse):
+            return dataclasses.replace(value, headers=masked(value.headers), text=masked(value.text))
+        return value
+
+    error.args = tuple(masked(value) for value in error.args)
+    vars(error).update(masked(vars(error)))

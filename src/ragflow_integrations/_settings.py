@@ -33,7 +33,7 @@ class Server:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.profile = Profile()
+        self.profile = Profile(base_url)
         self.turns = Turns()
 
     @classmethod
@@ -118,15 +118,18 @@ def _root(base_url: str) -> str:
     if not isinstance(base_url, str):
         raise InvalidArgumentError("base_url", f"must be a string; {fix}")
     text = base_url.strip().rstrip("/")
+    # What was given is never shown: it may hold a password, or be the key where both were swapped.
+    if "@" in text:
+        raise InvalidArgumentError("base_url", "must not hold a user name or password; the key goes into `api_key`")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise InvalidArgumentError("base_url", f"is not an address ({error}); {fix}") from None
-    if parts.username or parts.password:
-        raise InvalidArgumentError("base_url", "must not hold a user name or password; the key goes into `api_key`")
+    except ValueError:
+        raise InvalidArgumentError("base_url", f"is not an address; {fix}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise InvalidArgumentError("base_url", f"must begin with http:// or https://, got {base_url!r}; {fix}")
+        raise InvalidArgumentError("base_url", f"must begin with http:// or https://; {fix}")
+    if not text.isprintable() or " " in text:
+        raise InvalidArgumentError("base_url", f"holds blanks or control characters; {fix}")
     if parts.query or parts.fragment:
         raise InvalidArgumentError("base_url", f"must have no query and no fragment; {fix}")
     return text.removesuffix("/api/v1").removesuffix("/v1").rstrip("/")
@@ -138,9 +141,10 @@ def _key(api_key: str | SecretStr | None) -> SecretStr:
             "api_key",
             "is missing: pass api_key=... or set RAGFLOW_API_KEY; keys are made in RAGFlow under your avatar > API",
         )
-    secret = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
-    value = secret.get_secret_value()
-    if not isinstance(value, str) or not value.strip():
+    value = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+    if not isinstance(value, str):
+        raise InvalidArgumentError("api_key", f"must be a string, not {type(value).__name__}")
+    if not value.strip():
         raise InvalidArgumentError("api_key", "must not be empty")
     value = value.strip().removeprefix("Bearer ").strip()
     if not (value.isascii() and value.isprintable()) or " " in value:

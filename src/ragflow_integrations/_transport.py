@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import math
 import threading
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 import requests
@@ -17,6 +19,7 @@ from requests.auth import AuthBase
 from tenacity import Retrying
 
 from ragflow_integrations import _failures
+from ragflow_integrations._observing import Observer
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
@@ -26,6 +29,7 @@ from ragflow_integrations.errors import APIError, RAGFlowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ragflow_integrations._observing import Exchange
     from ragflow_integrations._protocol.answers import AnswerReader
     from ragflow_integrations._protocol.completions import Completion
     from ragflow_integrations._protocol.http import Operation, Request
@@ -96,6 +100,7 @@ class Transport:
         self._given = session
         self._own: requests.Session | None = None
         self._lock = threading.Lock()
+        self._observer = Observer(settings)
 
     def _session(self) -> requests.Session:
         if self._given is not None:
@@ -111,6 +116,7 @@ class Transport:
         """Close idle connections; the next request opens new ones."""
         with self._lock:
             session, self._own = self._own, None
+        self._observer.settle()
         if session is not None:
             for adapter in session.adapters.values():
                 _close_pools(adapter)
@@ -148,10 +154,10 @@ class Transport:
         return self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
 
     def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
-        def once() -> T:
+        def once(exchange: Exchange) -> T:
             failure: ConnectionFailedError | None = None
             body = Body(most)
-            with self._open(request) as response:
+            with self._open(request, exchange) as response:
                 try:
                     for block in _blocks(response):
                         body.add(block)
@@ -160,9 +166,25 @@ class Transport:
                     failure.began = True
             if failure is not None:
                 raise failure
-            return read(Reply(response.status_code, _headers(response), body.whole()))
+            result = read(Reply(response.status_code, _headers(response), body.whole()))
+            exchange.end()
+            return result
 
-        return Retrying(**policy(request, self._settings.max_retries))(once)
+        return self._attempt(request, once)
+
+    def _attempt(self, request: Request, send: Callable[[Exchange], T]) -> T:
+        """Send a request, again where that is safe, and watch each time."""
+        resends = itertools.count()
+
+        def once() -> T:
+            with self._observer.begin(request, next(resends)) as exchange:
+                return send(exchange)
+
+        try:
+            return Retrying(**policy(request, self._settings.max_retries))(once)
+        except RAGFlowError as error:
+            _failures.hide_key(error, self._settings)
+            raise
 
     def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
@@ -170,13 +192,16 @@ class Transport:
             completion = self.run(prepare())
             try:
                 if not completion.stream:
-                    return completion.answer(self.send(completion.request))
+                    return self._repeat(completion.request, partial(self._answer, completion))
                 with self._stream(completion) as stream:
                     collections.deque(stream, maxlen=0)
                     return stream.answer
             except APIError as error:
                 if not completion.misjudged(error, self._settings.profile):
                     raise
+
+    def _answer(self, completion: Completion, reply: Reply) -> Answer:
+        return completion.answer(decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
@@ -192,34 +217,39 @@ class Transport:
                 return stream
 
     def _stream(self, completion: Completion) -> AnswerStream:
-        def once() -> AnswerStream:
-            response = self._open(completion.request, streamed=True)
+        def once(exchange: Exchange) -> AnswerStream:
+            response = self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status_code, _headers(response))
-            stream = AnswerStream(response, reader, self._settings)
+            stream = AnswerStream(response, reader, self._settings, exchange)
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 stream.read_ahead()
             return stream
 
-        return Retrying(**policy(completion.request, self._settings.max_retries))(once)
+        return self._attempt(completion.request, once)
 
-    def _open(self, request: Request, *, streamed: bool = False) -> requests.Response:
+    def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> requests.Response:
         settings = self._settings
         files = [("file", (upload.name, upload.content)) for upload in request.files]
+        headers = {"Accept-Encoding": "identity"} if streamed else {}
         try:
-            return self._session().request(
-                request.method,
-                settings.url(request),
-                params=dict(request.params),
-                json=request.json,
-                files=files or None,
-                auth=_Key(settings),
-                headers={"Accept-Encoding": "identity"} if streamed else None,
-                timeout=(settings.timeout.connect, settings.timeout.read),
-                allow_redirects=False,
-                stream=True,
-            )
+            with exchange.sending():
+                response = self._session().request(
+                    request.method,
+                    settings.url(request),
+                    params=dict(request.params),
+                    json=request.json,
+                    files=files or None,
+                    auth=_Key(settings),
+                    headers={**exchange.headers, **headers},
+                    timeout=(settings.timeout.connect, settings.timeout.read),
+                    allow_redirects=False,
+                    stream=True,
+                )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
             failure = _translate(problem, settings)
+        else:
+            exchange.answered(response.status_code)
+            return response
         # Raised outside of `except`, so that no exception of requests, which holds the request with its key, hangs on it.
         raise failure
 
@@ -254,15 +284,16 @@ class AnswerStream:
         ...         print(event)
     """
 
-    def __init__(self, response: requests.Response, reader: AnswerReader, settings: Settings) -> None:
+    def __init__(self, response: requests.Response, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
         self.held = Held()
+        self._exchange = exchange
         self._response = response
         self._reader = reader
         self._settings = settings
         self._ready: list[AnswerEvent] = []
         self._at = 0
         self._closed = False
-        self._finalizer = weakref.finalize(self, _abandon, response, self.held)
+        self._finalizer = weakref.finalize(self, _abandon, response, self.held, exchange)
         self._finalizer.atexit = False
         self._blocks = _blocks(response)
 
@@ -320,12 +351,13 @@ class AnswerStream:
         if self._closed:
             failure = _failures.closed(self.partial)
         if failure is not None:
+            self._exchange.end(failure)
             self.close()
             raise failure
         self._ready = self._reader.feed(block) if block else self._reader.finish()
         if self._reader.done:
             self._drain()
-            self._finalizer()
+            self._end(self._reader.error)
 
     def _drain(self) -> None:
         """Read to the end, which is near, so that the connection can be used again."""
@@ -348,7 +380,13 @@ class AnswerStream:
             if self._finalizer.alive:
                 with contextlib.suppress(ValueError, OSError, RuntimeError):
                     self._response.raw.shutdown()
-            self._finalizer()
+            self._end()
+
+    def _end(self, error: RAGFlowError | None = None) -> None:
+        if error is not None:
+            _failures.hide_key(error, self._settings)
+        self._exchange.end(error)
+        self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -357,7 +395,8 @@ class AnswerStream:
         self.close()
 
 
-def _abandon(response: requests.Response, held: Held) -> None:
+def _abandon(response: requests.Response, held: Held, exchange: Exchange) -> None:
+    exchange.drop()
     try:
         response.close()
     finally:

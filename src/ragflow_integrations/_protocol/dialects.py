@@ -7,6 +7,7 @@ the replies so far have told asks with `require`.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,6 +28,7 @@ Version: TypeAlias = tuple[int, int, int]
 
 _OLDEST: Version = (0, 17, 0)
 _NEWEST: Version = (999, 0, 0)
+_logger = logging.getLogger("ragflow_integrations")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
 _PATCHES = 99  # stands for "any patch of this minor version" in an upper bound
@@ -279,9 +281,14 @@ def _text(version: Version) -> str:
 
 
 class Profile:
-    """What is known of the server at one base URL: the range of versions it can be."""
+    """What is known of the server at one base URL: the range of versions it can be.
 
-    def __init__(self) -> None:
+    Args:
+        server: Names the server in logs.
+    """
+
+    def __init__(self, server: str = "the server") -> None:
+        self.server = server
         self.low: Version = _OLDEST
         self.high: Version = _NEWEST
         self.version: str | None = None
@@ -289,14 +296,21 @@ class Profile:
 
     def forget(self) -> None:
         """Start anew."""
+        if (self.low, self.high) != (_OLDEST, _NEWEST):
+            # As text: a handler may format the line when the profile has changed.
+            _logger.info("%s was RAGFlow %s; it is asked anew", self.server, str(self))
         self.low, self.high, self.version, self.probed = _OLDEST, _NEWEST, None, False
 
     def learn(self, low: Version = _OLDEST, high: Version = _NEWEST) -> None:
         """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
+        before = self.low, self.high
         if low > self.high or high < self.low:
+            _logger.info("%s is RAGFlow %s no more", self.server, str(self))
             self.low, self.high, self.version, self.probed = low, high, None, False
         else:
             self.low, self.high = max(low, self.low), min(high, self.high)
+        if (self.low, self.high) != before:
+            _logger.info("%s is RAGFlow %s", self.server, str(self))
 
     def learn_version(self, text: str) -> None:
         """Take the server's own word: `v0.27.0`, `v0.24.0-255-g7c32e20`, `v0.20.5 slim`; a commit or `unknown` says nothing."""

@@ -5,13 +5,16 @@ tenacity does the waiting: `policy` gives the arguments of its `Retrying` and `A
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypedDict
 
 from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from ragflow_integrations.errors import ConnectionFailedError, RateLimitError, RequestTimeoutError, ServerError
+from ragflow_integrations.errors import APIError, ConnectionFailedError, RateLimitError, RequestTimeoutError, ServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenacity import RetryCallState
     from tenacity.retry import retry_base
     from tenacity.stop import stop_base
@@ -25,6 +28,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 _LONGEST_RETRY_AFTER = 60.0
 #: A proxy's word that the server is starting, gone or too slow.
 _PASSING_STATUSES = frozenset({502, 503, 504})
+_logger = logging.getLogger("ragflow_integrations")
 _backoff = wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
 
 
@@ -34,6 +38,7 @@ class Policy(TypedDict):
     retry: retry_base
     wait: WaitBaseT
     stop: stop_base
+    before_sleep: Callable[[RetryCallState], None]
     reraise: bool
 
 
@@ -43,6 +48,7 @@ def policy(request: Request, max_retries: int) -> Policy:
         retry=retry_if_exception(lambda error: may_repeat(request, error)),
         wait=_wait,
         stop=stop_after_attempt(max_retries + 1),
+        before_sleep=lambda state: _tell(request, state, max_retries),
         reraise=True,
     )
 
@@ -67,3 +73,17 @@ def _wait(state: RetryCallState) -> float:
     if isinstance(error, RateLimitError | ServerError) and error.retry_after is not None:
         return error.retry_after
     return _backoff(state)
+
+
+def _tell(request: Request, state: RetryCallState, max_retries: int) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _logger.info(
+        "%s %s failed (%s%s); retry %d of %d in %.1f s",
+        request.method,
+        request.path,
+        type(error).__name__,
+        f", HTTP {error.http_status}" if isinstance(error, APIError) else "",
+        state.attempt_number,
+        max_retries,
+        state.upcoming_sleep,
+    )
