@@ -36,13 +36,18 @@ def _show(text: str, style: str = "") -> None:
     console.print(Text(text.translate(_SAFE), style=style), end="")
 
 
+def _show_line(text: str, style: str = "") -> None:
+    """Write one line, whatever line ends the server's words in it have."""
+    _show(f"{' '.join(text.splitlines())}\n", style)
+
+
 def _sources(cited: Iterable[tuple[int, str, str]]) -> None:
     seen: set[int] = set()
     for number, name, excerpt in sorted(cited):
         if number not in seen:
             seen.add(number)
             shown = " ".join(excerpt.split())
-            _show(f"  [{number}] {name}: {shown[:100]}{'…' if len(shown) > 100 else ''}\n", "dim")  # noqa: PLR2004 - a line
+            _show_line(f"  [{number}] {name}: {shown[:100]}{'…' if len(shown) > 100 else ''}", "dim")  # noqa: PLR2004 - a line
 
 
 def _cited(answer: Answer) -> list[tuple[int, str, str]]:
@@ -98,11 +103,11 @@ def doctor(base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
     """Check the address, the key, and what the server is."""
     with RAGFlowClient(base_url, api_key) as client:
         chats = list(client.chats.list())
-        _show(f"Address   {client.base_url}: answers as RAGFlow, and takes the key.\n")
-        _show(f"Server    {client.server().version or client.server().era}\n")
-        _show(f"Health    {'ok' if client.health().ok else f'not ok: {dict(client.health().parts)}'}\n")
-        _show(f"Chats     {len(chats)}: {', '.join(item.name for item in chats) or 'none; make one in RAGFlow'}\n")
-        _show(f"Datasets  {len(list(client.datasets.list()))}\n")
+        _show_line(f"Address   {client.base_url}: answers as RAGFlow, and takes the key.")
+        _show_line(f"Server    {client.server().version or client.server().era}")
+        _show_line(f"Health    {'ok' if client.health().ok else f'not ok: {dict(client.health().parts)}'}")
+        _show_line(f"Chats     {len(chats)}: {', '.join(item.name for item in chats) or 'none; make one in RAGFlow'}")
+        _show_line(f"Datasets  {len(list(client.datasets.list()))}")
 
 
 @app.command()
@@ -132,7 +137,7 @@ def main() -> None:
     try:
         app()
     except RAGFlowError as error:
-        _show(f"{type(error).__name__}: {error}\n", "red")
+        _show_line(f"{type(error).__name__}: {error}", "red")
         sys.exit(1)
 
 

@@ -44,6 +44,14 @@ def test_everything_is_escaped() -> None:
     assert ("li", {"value": "1"}) in page.tags
 
 
+def test_nothing_is_a_link() -> None:
+    address = "javascript:alert(1)"
+    chunk = Chunk(id=address, content=address, document_name=address, raw={"url": address})
+    citation = Citation(index=0, number=1, start=0, end=0, claim_start=0, claim_end=0, chunk=chunk)
+    answer = Answer(text=address, reasoning=address, reference=Reference(chunks=(chunk,)), citations=(citation,))
+    assert {name for _, attributes in seen(answer).tags for name in attributes} == {"class", "title", "value"}
+
+
 def test_citations_are_numbered_as_in_the_text() -> None:
     chunks = tuple(Chunk(id=str(number), content="long " * 200, document_name=f"d{number}") for number in range(3))
     cited = [

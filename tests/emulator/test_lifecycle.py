@@ -202,7 +202,9 @@ def test_the_command_leaves_the_process_as_it_was(
     with no_new_threads(), no_open_sockets():
         assert main(["--port", "0", "--docs", str(docs)]) == 0
     assert signal.getsignal(signal.SIGTERM) == before
-    assert "not RAGFlow" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not RAGFlow" in said
+    assert "Only this machine can reach it" in said
 
 
 @pytest.mark.parametrize("arguments", [["--version", "0.1"], ["--docs", "/nonexistent/folder"]])

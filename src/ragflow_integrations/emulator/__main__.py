@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"  chat id     {server.chat_id}\n"
         f"  dataset id  {server.dataset_id}\n"
         f"  agent id    {server.agent_id}\n"
-        "Press Ctrl-C to stop.\n"
+        "Only this machine can reach it. Press Ctrl-C to stop.\n"
     )
     sys.stdout.flush()
     done.wait()
