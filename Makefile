@@ -8,13 +8,13 @@ JOBS ?= auto
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check docs build bench clean
+.PHONY: help setup demo test lint format types check docs build bench audit clean
 
 help:
 	@echo "make demo    install, start the emulator, ask it through LangChain and LlamaIndex"
 	@echo "make test    the whole test-suite"
 	@echo "make check   lint, types, tests with coverage, docs: what must be green before a commit"
-	@echo "make lint | format | types | docs | build | bench | clean"
+	@echo "make lint | format | types | docs | build | bench | audit | clean"
 
 setup: $(STAMP)
 
@@ -56,6 +56,9 @@ build: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
+
+audit: setup
+	$(BIN)/python .ci/audit.py
 
 clean:
 	rm -rf $(VENV) dist site build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

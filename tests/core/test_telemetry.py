@@ -12,11 +12,16 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import requests
+from openinference.instrumentation.langchain import LangChainInstrumentor
+from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+from opentelemetry import trace
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled, suppress_http_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode
 from requests.adapters import HTTPAdapter
 
 from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient
+from ragflow_integrations.langchain import ChatRAGFlow
+from ragflow_integrations.llamaindex import RAGFlowChatEngine
 from tests.core.driver import CHAT, KEY
 from tests.core.scripts import HISTORY, QUESTION, Held, answered, chat_server, envelope, in_turn, raw, said, status
 from tests.core.tracing import current, ours, points, tracing
@@ -234,10 +239,10 @@ async def test_other_instrumentations_are_silent_meanwhile_async(spans: InMemory
     async def ask(*_: object) -> None:
         enabled.append(is_http_instrumentation_enabled())
 
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(ask)
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(ask)
     with WireServer(said([])) as server:
-        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+        async with aiohttp.ClientSession(trace_configs=[config]) as session:
             client = AsyncRAGFlowClient(server.base_url, KEY, session=session)
             assert [item async for item in client.datasets.list()] == []
     assert enabled == [False]
@@ -256,3 +261,28 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry")))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert run.stdout == "[]\n", run.stderr
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
+def test_a_request_of_a_traced_framework_is_one_span(framework: str, spans: InMemorySpanExporter) -> None:
+    instrumentor: Any = LangChainInstrumentor() if framework == "langchain" else LlamaIndexInstrumentor()
+    with WireServer(chat_server(answered())) as server, current("app") as app:
+        instrumentor.instrument(tracer_provider=trace.get_tracer_provider())
+        try:
+            if framework == "langchain":
+                with RAGFlowClient(server.base_url, KEY) as client:
+                    assert (
+                        "".join(piece.text for piece in ChatRAGFlow(chat_id=CHAT, client=client).stream("Why?")) == "Because."
+                    )
+            else:
+                engine = RAGFlowChatEngine(chat_id=CHAT, base_url=server.base_url, api_key=KEY)
+                assert "".join(engine.stream_chat("Why?").response_gen) == "Because."
+        finally:
+            instrumentor.uninstrument()
+    assert len(ours(spans)) == len(server.requests) >= 1
+    finished = spans.get_finished_spans()
+    assert len(finished) > len(ours(spans)) + 1
+    assert {span.context.trace_id for span in finished if span.context} == {app.get_span_context().trace_id}
+    known = {span.context.span_id for span in finished if span.context}
+    assert all(span.parent is not None and span.parent.span_id in known for span in ours(spans))
+    assert not any(KEY in span.to_json() for span in finished)
