@@ -183,28 +183,10 @@ def test_a_refused_connection_is_tried_again(call: str, connect: Connect) -> Non
 
 def test_a_server_that_comes_up_is_found(connect: Connect) -> None:
     """Refused first, then there: the turn is sent once."""
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
-        reserved.listen(1)
-    served = threading.Event()
-    with WireServer(answered("Here.")) as server:
-        target = ("127.0.0.1", int(server.base_url.rsplit(":", 1)[1]))
-
-        def come_up() -> None:
-            served.wait(5)
-            with socket.create_server(("127.0.0.1", port)) as listener:
-                listener.settimeout(10)
-                near, _ = listener.accept()
-                with near, socket.create_connection(target) as far:
-                    far.sendall(near.recv(65536))
-                    near.settimeout(0.5)
-                    near.sendall(far.recv(65536))
-
-        late = threading.Thread(target=come_up)
+    with WireServer(answered("Here."), listening=False) as server:
+        late = threading.Timer(0.05, server.listen)
         late.start()
-        driver = connect(f"http://127.0.0.1:{port}", max_retries=6)
-        threading.Timer(0.05, served.set).start()
+        driver = connect(server.base_url, max_retries=6)
         assert driver.do(lambda client: client.ask(**QUESTION)).text == "Here."
         late.join()
         assert len(server.requests) == 1
