@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from pydantic import SecretStr
-
-from ragflow_integrations._protocol.dialects import Profile
+from ragflow_integrations import _protocol
 from ragflow_integrations._turns import Turns
+from ragflow_integrations._types import Timeout
 from ragflow_integrations.errors import InvalidArgumentError
-from ragflow_integrations.models import Timeout
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from ragflow_integrations._protocol.dialects import Profile
     from ragflow_integrations._protocol.http import Request
 
 DEFAULT_BASE_URL = "http://localhost:9380"
@@ -33,7 +34,7 @@ class Server:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.profile = Profile(base_url)
+        self.profile = _protocol.dialects.Profile(base_url)
         self.turns = Turns()
 
     @classmethod
@@ -136,6 +137,8 @@ def _root(base_url: str) -> str:
 
 
 def _key(api_key: str | SecretStr | None) -> SecretStr:
+    from pydantic import SecretStr  # noqa: PLC0415 - loading pydantic takes half as long as loading requests
+
     if api_key is None:
         raise InvalidArgumentError(
             "api_key",

@@ -16,14 +16,9 @@ import requests
 import urllib3.exceptions
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
-from tenacity import Retrying
 
-from ragflow_integrations import _failures
+from ragflow_integrations import _failures, _protocol
 from ragflow_integrations._observing import Observer
-from ragflow_integrations._protocol.answers import MAX_DRAIN
-from ragflow_integrations._protocol.envelope import decode, decode_file
-from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
-from ragflow_integrations._protocol.retries import policy
 from ragflow_integrations.errors import APIError, RAGFlowError
 
 if TYPE_CHECKING:
@@ -147,16 +142,16 @@ class Transport:
 
     def send(self, request: Request) -> JsonObject:
         """Send a request and read its reply, again where that is safe."""
-        return self._repeat(request, lambda reply: decode(reply, request, self._settings.profile))
+        return self._repeat(request, lambda reply: _protocol.envelope.decode(reply, request, self._settings.profile))
 
     def fetch(self, request: Request) -> bytes:
         """Send a request for a file, again where that is safe."""
-        return self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
+        return self._repeat(request, lambda reply: _protocol.envelope.decode_file(reply, request), math.inf)
 
-    def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
+    def _repeat(self, request: Request, read: Callable[[_protocol.http.Reply], T], most: float | None = None) -> T:
         def once(exchange: Exchange) -> T:
             failure: ConnectionFailedError | None = None
-            body = Body(most)
+            body = _protocol.http.Body(_protocol.http.MAX_REPLY if most is None else most)
             with self._open(request, exchange) as response:
                 try:
                     for block in _blocks(response):
@@ -166,7 +161,7 @@ class Transport:
                     failure.began = True
             if failure is not None:
                 raise failure
-            result = read(Reply(response.status_code, _headers(response), body.whole()))
+            result = read(_protocol.http.Reply(response.status_code, _headers(response), body.whole()))
             exchange.end()
             return result
 
@@ -174,6 +169,8 @@ class Transport:
 
     def _attempt(self, request: Request, send: Callable[[Exchange], T]) -> T:
         """Send a request, again where that is safe, and watch each time."""
+        from tenacity import Retrying  # noqa: PLC0415 - it loads asyncio
+
         resends = itertools.count()
 
         def once() -> T:
@@ -181,7 +178,7 @@ class Transport:
                 return send(exchange)
 
         try:
-            return Retrying(**policy(request, self._settings.max_retries))(once)
+            return Retrying(**_protocol.retries.policy(request, self._settings.max_retries))(once)
         except RAGFlowError as error:
             _failures.hide_key(error, self._settings)
             raise
@@ -201,7 +198,7 @@ class Transport:
                     raise
 
     def _answer(self, completion: Completion, reply: Reply) -> Answer:
-        return completion.answer(decode(reply, completion.request, self._settings.profile))
+        return completion.answer(_protocol.envelope.decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
@@ -366,7 +363,7 @@ class AnswerStream:
         with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
             if sock is not None:
                 sock.settimeout(DRAIN_SECONDS)
-            left, until = MAX_DRAIN, time.monotonic() + DRAIN_SECONDS
+            left, until = _protocol.answers.MAX_DRAIN, time.monotonic() + DRAIN_SECONDS
             while left > 0 and time.monotonic() < until and (block := next(self._blocks, b"")):
                 left -= len(block)
             if sock is not None:

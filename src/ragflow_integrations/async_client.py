@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from ragflow_integrations import _protocol
 from ragflow_integrations._async_resources import (
     AsyncAgents,
     AsyncChats,
@@ -13,7 +14,6 @@ from ragflow_integrations._async_resources import (
     AsyncSessions,
 )
 from ragflow_integrations._async_transport import AsyncAnswerStream, AsyncTransport, Connection
-from ragflow_integrations._protocol import completions, datasets, operations
 from ragflow_integrations._settings import Settings
 from ragflow_integrations.client import RAGFlowClient
 
@@ -158,7 +158,7 @@ class AsyncRAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
         prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=False)
         try:
             return await self._transport.ask(prepare)
@@ -179,7 +179,7 @@ class AsyncRAGFlowClient:
         The connection is made, and a refusal raised, by `async with client.stream(…) as stream` or by `await client.stream(…)`.
         Arguments and errors are those of `ask`.
         """
-        asked, checked = completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
 
         async def connect() -> Connection:
             prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=True)
@@ -195,10 +195,12 @@ class AsyncRAGFlowClient:
         self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
     ) -> tuple[Prepare, Turn]:
         settings = self._settings
-        session = await self._transport.run(completions.begin(settings.profile, asked, session_id, options))
+        session = await self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
 
-        def prepare() -> Operation[completions.Completion]:
-            return completions.turn(settings.profile, question, asked=asked, session_id=session, stream=stream, options=options)
+        def prepare() -> Operation[_protocol.completions.Completion]:
+            return _protocol.completions.turn(
+                settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
+            )
 
         return prepare, await settings.turns.wait_async(session, settings.timeout.read)
 
@@ -222,7 +224,7 @@ class AsyncRAGFlowClient:
             RAGFlowError: As `ask`.
         """
         return await self._transport.ask(
-            completions.preparing(self._settings.profile, messages, chat_id, options, stream=False)
+            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=False)
         )
 
     def stream_complete(
@@ -233,20 +235,20 @@ class AsyncRAGFlowClient:
         **options: Unpack[CompletionOptions],
     ) -> AsyncAnswerStream:
         """Like `complete`, giving the answer as it is written; see `stream`."""
-        prepare = completions.preparing(self._settings.profile, messages, chat_id, options, stream=True)
+        prepare = _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=True)
         return AsyncAnswerStream(lambda: self._transport.connect(prepare))
 
     async def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return await self._transport.run(operations.related_questions(question))
+        return await self._transport.run(_protocol.operations.related_questions(question))
 
     async def health(self) -> Health:
         """Ask the server how it is."""
-        return await self._transport.run(operations.health())
+        return await self._transport.run(_protocol.operations.health())
 
     async def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return await self._transport.run(operations.server(self._settings.profile))
+        return await self._transport.run(_protocol.operations.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 
@@ -293,7 +295,7 @@ class AsyncRAGFlowClient:
             DatasetNotFoundError: A dataset does not exist or belongs to somebody else.
         """
         return await self._transport.run(
-            datasets.retrieve(
+            _protocol.datasets.retrieve(
                 self._settings.profile,
                 question,
                 dataset_ids=dataset_ids,

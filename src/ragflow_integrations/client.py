@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ragflow_integrations._protocol import completions, datasets, operations
+from ragflow_integrations import _protocol
 from ragflow_integrations._resources import Agents, Chats, Chunks, Datasets, Documents, Sessions
 from ragflow_integrations._settings import Settings
 from ragflow_integrations._transport import AnswerStream, Transport
@@ -150,7 +150,7 @@ class RAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
         prepare, turn = self._take_turn(question, asked, session_id, checked, stream=False)
         try:
             return self._transport.ask(prepare)
@@ -173,7 +173,7 @@ class RAGFlowClient:
         Returns:
             A context manager and iterator of `AnswerEvent`s.
         """
-        asked, checked = completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
         prepare, turn = self._take_turn(question, asked, session_id, checked, stream=True)
         try:
             return self._transport.stream(prepare, turn.release)
@@ -185,10 +185,12 @@ class RAGFlowClient:
         self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
     ) -> tuple[Prepare, Turn]:
         settings = self._settings
-        session = self._transport.run(completions.begin(settings.profile, asked, session_id, options))
+        session = self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
 
-        def prepare() -> Operation[completions.Completion]:
-            return completions.turn(settings.profile, question, asked=asked, session_id=session, stream=stream, options=options)
+        def prepare() -> Operation[_protocol.completions.Completion]:
+            return _protocol.completions.turn(
+                settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
+            )
 
         return prepare, settings.turns.wait(session, settings.timeout.read)
 
@@ -211,7 +213,9 @@ class RAGFlowClient:
             UnsupportedByServerError: The server cannot honour an option.
             RAGFlowError: As `ask`.
         """
-        return self._transport.ask(completions.preparing(self._settings.profile, messages, chat_id, options, stream=False))
+        return self._transport.ask(
+            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=False)
+        )
 
     def stream_complete(
         self,
@@ -221,19 +225,21 @@ class RAGFlowClient:
         **options: Unpack[CompletionOptions],
     ) -> AnswerStream:
         """Like `complete`, giving the answer as it is written; see `stream`."""
-        return self._transport.stream(completions.preparing(self._settings.profile, messages, chat_id, options, stream=True))
+        return self._transport.stream(
+            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=True)
+        )
 
     def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return self._transport.run(operations.related_questions(question))
+        return self._transport.run(_protocol.operations.related_questions(question))
 
     def health(self) -> Health:
         """Ask the server how it is."""
-        return self._transport.run(operations.health())
+        return self._transport.run(_protocol.operations.health())
 
     def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return self._transport.run(operations.server(self._settings.profile))
+        return self._transport.run(_protocol.operations.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 
@@ -280,7 +286,7 @@ class RAGFlowClient:
             DatasetNotFoundError: A dataset does not exist or belongs to somebody else.
         """
         return self._transport.run(
-            datasets.retrieve(
+            _protocol.datasets.retrieve(
                 self._settings.profile,
                 question,
                 dataset_ids=dataset_ids,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 import requests
+from pydantic import SecretStr
 
 import ragflow_integrations
 from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient, Timeout
@@ -48,6 +49,16 @@ def test_importing_the_core_loads_no_framework() -> None:
     assert not {"aiohttp", "langchain_core", "llama_index", "starlette", "uvicorn", "typer", "rich"} & set(loaded)
 
 
+def test_importing_the_core_waits_for_no_pydantic_and_no_asyncio() -> None:
+    loaded = python("import sys, ragflow_integrations; print(*sys.modules)").split()
+    late = {"pydantic", "pydantic_core", "asyncio", "tenacity", "ragflow_integrations.models", "ragflow_integrations.citations"}
+    assert not late & set(loaded)
+
+
+def test_the_key_is_a_secret_from_the_start() -> None:
+    assert isinstance(RAGFlowClient("http://h", "k").api_key, SecretStr)
+
+
 @pytest.mark.parametrize(("adapter", "other"), [("langchain", "llama_index"), ("llamaindex", "langchain_core")])
 def test_an_adapter_loads_its_own_framework_only(adapter: str, other: str) -> None:
     pytest.importorskip(f"ragflow_integrations.{adapter}")
@@ -61,6 +72,7 @@ def test_the_async_client_is_loaded_when_asked_for() -> None:
 
 
 def test_names() -> None:
+    assert set(ragflow_integrations.__all__) <= set(dir(ragflow_integrations))
     for name in ragflow_integrations.__all__:
         assert getattr(ragflow_integrations, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):

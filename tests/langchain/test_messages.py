@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,10 +22,13 @@ from ragflow_integrations import InvalidArgumentError, models
 from ragflow_integrations.citations import cite, rewrite
 from ragflow_integrations.langchain import _messages
 
+if TYPE_CHECKING:
+    from ragflow_integrations.langchain.chat_models import SystemMessagePolicy
+
 CHUNKS = tuple(models.Chunk(id=f"c{at}", content=f"content {at}", document_name=f"d{at}.txt") for at in range(4))
 
 
-def sent(*messages: BaseMessage, policy: _messages.SystemMessagePolicy = "warn") -> list[tuple[str, str]]:
+def sent(*messages: BaseMessage, policy: SystemMessagePolicy = "warn") -> list[tuple[str, str]]:
     history = _messages.history([*messages, HumanMessage("last?")], policy)
     return [(message.role, message.content) for message in history[:-1]]
 

@@ -1,1 +1,23 @@
-"""RAGFlow's protocol without I/O: bytes and JSON in, values out; no sockets, no clock, no framework."""
+"""RAGFlow's protocol without I/O: bytes and JSON in, values out; no sockets, no clock, no framework.
+
+Its modules are loaded when they are first used, most of them with the first question: who imports a client does not wait for
+the models of all that a server may answer, nor for the JSON parser.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ragflow_integrations._protocol import answers, completions, datasets, dialects, envelope, http, operations, retries
+
+__all__ = ["answers", "completions", "datasets", "dialects", "envelope", "http", "operations", "retries"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

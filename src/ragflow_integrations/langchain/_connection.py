@@ -14,9 +14,9 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from ragflow_integrations._settings import Settings
+from ragflow_integrations._types import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError, SessionBusyError
-from ragflow_integrations.models import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

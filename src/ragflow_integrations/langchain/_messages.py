@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-SystemMessagePolicy: TypeAlias = Literal["warn", "prepend", "error"]
+    from ragflow_integrations.langchain.chat_models import SystemMessagePolicy
 
 _ROLES: dict[str, models.Role] = {
     "human": "user",
@@ -174,6 +174,10 @@ class Asked:
     agent_id: str | None
     model: str | None
     stop: tuple[str, ...]
+
+    def chunks(self) -> Chunks:
+        """Begin a stream."""
+        return Chunks(self)
 
     def result(self, answer: models.Answer) -> ChatResult:
         """Give a whole answer."""

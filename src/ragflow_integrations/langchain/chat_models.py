@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence  # noqa: TC003 - pydantic evaluates the types of fields
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, SkipValidation, model_validator
 
-from ragflow_integrations import models  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations._protocol import arguments
+from ragflow_integrations._types import CitationStyle, ReasoningEffort  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations._version import __version__
 from ragflow_integrations.errors import InvalidArgumentError
-from ragflow_integrations.langchain import _messages
 from ragflow_integrations.langchain._compat import PROVIDER
 from ragflow_integrations.langchain._connection import Connected, arun, run
 from ragflow_integrations.langchain._errors import langchain_errors
@@ -27,7 +26,10 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+    from ragflow_integrations.langchain import _messages
     from ragflow_integrations.langchain._connection import AnyClient, Flow
+
+SystemMessagePolicy: TypeAlias = Literal["warn", "prepend", "error"]
 
 _TARGETS = ("chat_id", "chat_name", "agent_id")
 _SESSION = ("session_id", "conversation_id")
@@ -68,6 +70,8 @@ class _Turn:
     @property
     def asked(self) -> _messages.Asked:
         """What of it shapes the answer's message."""
+        from ragflow_integrations.langchain import _messages  # noqa: PLC0415 - as in `_turn`
+
         given = self.arguments
         return _messages.Asked(given.get("chat_id"), given.get("agent_id"), given.get("model"), self.stop)
 
@@ -204,13 +208,13 @@ class ChatRAGFlow(BaseChatModel, Connected):
     """Sequences before which the answer is cut off (by this class; RAGFlow knows none)."""
     streaming: bool | None = None
     """Whether `invoke` streams, for callbacks that want tokens; None leaves it to LangChain."""
-    citation_style: models.CitationStyle = "bracket"
+    citation_style: CitationStyle = "bracket"
     """How citation markers are shown: `[4]`, as the server writes them, or not at all."""
     document_ids: Sequence[str] | None = None
     """Answer from these documents only."""
     metadata_condition: dict[str, Any] | None = None
     """Answer from documents with such metadata only."""
-    reasoning_effort: models.ReasoningEffort | None = None
+    reasoning_effort: ReasoningEffort | None = None
     """Deep research."""
     internet: bool | None = None
     """Search the web too."""
@@ -220,7 +224,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
     """Values of an agent's begin form, or of the form it waits for."""
     return_trace: bool | None = None
     """Keep the events of an agent's nodes in `response_metadata["trace"]`."""
-    system_message: _messages.SystemMessagePolicy = "warn"
+    system_message: SystemMessagePolicy = "warn"
     """What to do with system messages, which RAGFlow drops: drop them with a warning, put them in front of the first message
     of the user, or refuse them."""
 
@@ -278,6 +282,9 @@ class ChatRAGFlow(BaseChatModel, Connected):
     # -- a turn ------------------------------------------------------------------------------------------------------------
 
     def _turn(self, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]) -> _Turn:
+        # All the models are loaded with it: half of what this class would add to the loading of LangChain.
+        from ragflow_integrations.langchain import _messages  # noqa: PLC0415
+
         call = {name: value for name, value in call.items() if name != "stream"}  # LangChain's own
         unknown = sorted(set(call) - {*_SESSION, *_OPTIONS})
         if unknown:
@@ -369,7 +376,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
         with langchain_errors():
             turn, client = self._turn(messages, stop, kwargs), self._sync
             run(self._addressing(client, turn))
-            chunks = _messages.Chunks(turn.asked)
+            chunks = turn.asked.chunks()
             with (client.stream_complete if turn.stateless else client.stream)(**turn.arguments) as stream:
                 for event in stream:
                     if (chunk := chunks.feed(event)) is not None:
@@ -385,7 +392,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
         with langchain_errors():
             turn, client = self._turn(messages, stop, kwargs), self._async
             await arun(self._addressing(client, turn))
-            chunks = _messages.Chunks(turn.asked)
+            chunks = turn.asked.chunks()
             async with (client.stream_complete if turn.stateless else client.stream)(**turn.arguments) as stream:
                 async for event in stream:
                     if (chunk := chunks.feed(event)) is not None:
