@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.worker import Order, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 _PATIENCE = 300.0  # seconds; nothing takes half as long
@@ -101,9 +101,9 @@ def worker(key: str, base_url: str) -> Iterator[Worker]:
         yield Worker(process)
 
 
-def evaluate(source: str) -> Any:
+def evaluate(source: str, environment: Mapping[str, str]) -> Any:
     """Run a program in a fresh process; give the JSON that it writes."""
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - ours
     if done.returncode:
         raise ContenderMissingError(done.stderr.strip().rpartition("\n")[2])
     return json.loads(done.stdout)

@@ -197,7 +197,7 @@ class Transport:
                 if not completion.misjudged(error, self._settings.profile):
                     raise
 
-    def _answer(self, completion: Completion, reply: Reply) -> Answer:
+    def _answer(self, completion: Completion, reply: _protocol.http.Reply) -> Answer:
         return completion.answer(_protocol.envelope.decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
