@@ -10,6 +10,8 @@ thinking in front of the text, LLM failures as text, citation markers, and the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from ragflow_integrations._protocol import decoders, envelope, failures, thinking, wire
@@ -90,7 +92,7 @@ class Assembler:
     trace: list[JsonObject] = field(default_factory=list)
     flagged: bool = False  # thinking opened by a flag and not yet closed
     _opened: int = 0  # pieces of reasoning before that flag
-    _events: list[AnswerEvent] = field(default_factory=list)
+    _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _shown: list[str] = field(default_factory=list)
@@ -122,7 +124,7 @@ class Assembler:
         """Take more thinking."""
         if piece:
             self._reasoning.append(piece)
-            self._events.append(ReasoningDelta(piece))
+            self._pieces.append((ReasoningDelta, piece))
 
     def flag(self, data: JsonObject) -> None:
         """Take the thinking flags of an event (≥ 0.24); stray and doubled ones do no harm."""
@@ -148,12 +150,14 @@ class Assembler:
     def _show(self, piece: str) -> None:
         if piece:
             self._shown.append(piece)
-            self._events.append(TextDelta(piece))
+            self._pieces.append((TextDelta, piece))
 
-    def take_events(self) -> list[AnswerEvent]:
-        """Give the events since the last call."""
-        events, self._events = self._events, []
-        return events
+    def take_events(self, *, merged: bool) -> list[AnswerEvent]:
+        """Give the events since the last call; `merged` makes one of pieces of the same kind."""
+        pieces, self._pieces = self._pieces, []
+        if merged and len(pieces) > 1:
+            return [kind("".join(text for _, text in run)) for kind, run in groupby(pieces, itemgetter(0))]
+        return [kind(text) for kind, text in pieces]
 
     @property
     def partial(self) -> str:
@@ -235,7 +239,8 @@ class NativeDecoder:
         self._reply = reply
         self._delta: bool | None = None
         self._began = False
-        self._id: JsonValue = False  # unlike any id, None included
+        self._final = False
+        self._beside: JsonObject | None = None
         self._seen = ""
 
     def event(self, data: str) -> RAGFlowError | bool:
@@ -252,29 +257,28 @@ class NativeDecoder:
             self._content(content)
         return content is True
 
-    def _content(self, data: JsonObject) -> None:
-        answer = self._answer
-        answered = data.get("answer")
+    def _content(self, data: dict[str, JsonValue]) -> None:
+        answered = data.pop("answer", "")
         text = answered if isinstance(answered, str) else ""
-        if self._delta is None:
-            self._delta = "final" in data
-        if self._delta and not self._began and text.startswith(thinking.OPEN):
-            self._delta = False  # asked for with `legacy` (≥ 0.26.1): deltas never hold the tag
-        self._began = self._began or bool(text)
-        # The ids are the same in every event; what else there is to know comes with a reference or a prompt.
-        message_id, found = data.get("id"), data.get("reference")
-        if message_id != self._id or data.get("prompt") or (found and found != _NOTHING):
-            self._id = message_id
+        if data != self._beside:  # most events say beside their text what the one before them said
+            self._beside = data
+            self._final = data.get("final") is True
+            if self._delta is None:
+                self._delta = "final" in data
             self._about(data)
-        if answer.flagged or "start_to_think" in data or "end_to_think" in data:
-            answer.flag(data)
+            self._answer.flag(data)
+        if text and not self._began:
+            self._began = True
+            if text.startswith(thinking.OPEN):
+                self._delta = False  # asked for with `legacy` (≥ 0.26.1): deltas never hold the tag
         if not self._delta:
             self._cumulative(text)
-        elif data.get("final") is True:
-            if text:  # an empty one keeps what came before
-                answer.complete_text = text
-        elif text:
-            answer.add(text)
+        elif not text:
+            pass  # an empty final one keeps what came before
+        elif self._final:
+            self._answer.complete_text = text
+        else:
+            self._answer.add(text)
 
     def _cumulative(self, text: str) -> None:
         """Show how far a text has grown; one that was rewritten inside replaces what came before at the end."""
@@ -305,10 +309,6 @@ class NativeDecoder:
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
         self._about(data)
         self._answer.add(wire.text(data, "answer"))
-
-
-#: The reference of an event that has none.
-_NOTHING: JsonObject = {"chunks": []}
 
 
 def _says_something(reference: JsonValue) -> bool:
@@ -592,10 +592,8 @@ class AnswerReader:
         for data in datas:
             self._began = True
             outcome = self._decoder.event(data)
-            if isinstance(outcome, RAGFlowError):
-                return self._fail(outcome)
-            if outcome:
-                return self._complete()
+            if outcome is not False:
+                return self._complete() if outcome is True else self._fail(outcome)
         return self._given()
 
     def _complete(self) -> list[AnswerEvent]:
@@ -614,8 +612,7 @@ class AnswerReader:
         return self._given()
 
     def _given(self) -> list[AnswerEvent]:
-        events = self._assembler.take_events()
-        return _merged(events) if self._coalesce and len(events) > 1 else events
+        return self._assembler.take_events(merged=self._coalesce)
 
     def _sniff(self, data: bytes) -> bytes:
         """Tell a stream from a JSON or HTML body by its first byte: headers are not to be trusted (two, or wrong ones)."""
@@ -636,22 +633,3 @@ class AnswerReader:
         except RAGFlowError as error:
             return self._fail(error)
         return self._complete()
-
-
-def _merged(events: list[AnswerEvent]) -> list[AnswerEvent]:
-    merged: list[AnswerEvent] = []
-    run: list[str] = []
-    kind: type[TextDelta | ReasoningDelta] | None = None
-    for event in events:
-        if isinstance(event, Completed) or type(event) is not kind:
-            if kind is not None:
-                merged.append(kind("".join(run)))
-            run, kind = [], None
-        if isinstance(event, Completed):
-            merged.append(event)
-        else:
-            kind = type(event)
-            run.append(event.text)
-    if kind is not None:
-        merged.append(kind("".join(run)))
-    return merged

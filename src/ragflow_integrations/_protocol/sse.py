@@ -20,7 +20,7 @@ MAX_FRAME = 64 * 1024 * 1024
 
 # Only \n and \r\n end a line: U+2028 and U+0085 occur inside answers.
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n")
-_FRAME_END, _DATA = b"\n\n", b"data:"
+_FRAME_END, _DATA = b"\n\n", "data:"
 _OVERLAP = 3
 
 
@@ -87,8 +87,9 @@ class EventStream:
     def _events(self, block: bytes) -> Iterator[str]:
         try:
             for frame in block.split(_FRAME_END):
-                if frame.startswith(_DATA) and b"\n" not in frame and b"\r" not in frame:
-                    yield frame[6 if frame[5:6] == b" " else 5 :].decode()  # all that RAGFlow sends, at a fifth of the cost
+                line = frame.decode()  # looked at as text: searching it for a character is far quicker
+                if line.startswith(_DATA) and "\n" not in line and "\r" not in line:
+                    yield line[5:].removeprefix(" ")  # all that RAGFlow sends, at a fifth of the cost
                 elif frame:
                     self._block[:] = (frame + _FRAME_END,)
                     for event in self._client.events():

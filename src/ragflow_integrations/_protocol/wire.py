@@ -7,7 +7,7 @@ gives an answer. What must be there is checked where it is needed.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
@@ -26,7 +26,7 @@ def parse(text: bytes | str) -> dict[str, JsonValue]:
         ProtocolError: It is no JSON, or no object.
     """
     try:
-        value = cast("JsonValue", from_json(text))
+        value: JsonValue = from_json(text)
     except ValueError as error:
         raise ProtocolError(f"The server sent malformed JSON: {error}") from None
     if not isinstance(value, dict):
