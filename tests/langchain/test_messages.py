@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.load import dumpd
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -17,6 +18,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.outputs import ChatGenerationChunk
 
 from ragflow_integrations import InvalidArgumentError, models
 from ragflow_integrations.citations import cite, rewrite
@@ -205,3 +207,17 @@ def test_spans_always_fit(sentences: list[tuple[str, int]], late: set[int]) -> N
     for item, (claim, number) in zip(total.additional_kwargs["citations"], sentences, strict=True):
         assert text[item["start_index"] : item["end_index"]] in (f"[{number + 1}]", claim)
         assert text[item["extras"]["claim_start"] : item["extras"]["claim_end"]] == claim
+
+
+def test_a_piece_is_as_if_it_were_made_anew_and_shares_nothing_that_can_be_changed() -> None:
+    chunks = _messages.Chunks(_messages.Asked("c", None, None, ()))
+    one, other = (chunks.feed(models.TextDelta(text)) for text in ("four ", "hours"))
+    assert one is not None
+    assert other is not None
+    made = AIMessageChunk(content="hours", response_metadata={"model_provider": "ragflow"})
+    assert other == ChatGenerationChunk(message=made)
+    assert dumpd(other) == dumpd(ChatGenerationChunk(message=made))
+    assert (one + other).text == "four hours"
+    changeable = [value for _, value in one.message if isinstance(value, list | dict | set)]
+    assert changeable
+    assert not any(value is also for value in changeable for _, also in other.message)

@@ -252,14 +252,33 @@ class Chunks:
             self._said.append(text)
             return _piece(text) if text else None
         if isinstance(event, models.ReasoningDelta):
-            return _piece("", reasoning_content=event.text)
+            return _thought(event.text)
         rest = self._stopper.finish()
         return self._asked.last(event.answer, "".join(self._said) + rest, rest)
 
 
-def _piece(text: str, **additional: str) -> ChatGenerationChunk:
-    message = AIMessageChunk(content=text, additional_kwargs=additional, response_metadata={"model_provider": PROVIDER})
+def _thought(text: str) -> ChatGenerationChunk:
+    message = AIMessageChunk(
+        content="", additional_kwargs={"reasoning_content": text}, response_metadata={"model_provider": PROVIDER}
+    )
     return ChatGenerationChunk(message=message)
+
+
+#: A piece of text is a copy of these: a tenth of the cost of a whole stream is pydantic's check of pieces that are all alike.
+_MESSAGE = AIMessageChunk(content="", response_metadata={"model_provider": PROVIDER})
+_CHUNK = ChatGenerationChunk(message=_MESSAGE)
+
+
+def _piece(text: str) -> ChatGenerationChunk:
+    own = {  # what could be changed in one must not be shared by all
+        "content": text,
+        "additional_kwargs": {},
+        "response_metadata": {"model_provider": PROVIDER},
+        "tool_calls": [],
+        "invalid_tool_calls": [],
+        "tool_call_chunks": [],
+    }
+    return _CHUNK.model_copy(update={"text": text, "message": _MESSAGE.model_copy(update=own)})
 
 
 class Stopper:
