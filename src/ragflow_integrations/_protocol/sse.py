@@ -86,10 +86,10 @@ class EventStream:
 
     def _events(self, block: bytes) -> Iterator[str]:
         try:
-            for frame in block.split(_FRAME_END):
-                line = frame.decode()  # looked at as text: searching it for a character is far quicker
-                if line.startswith(_DATA) and "\n" not in line and "\r" not in line:
-                    yield line[5:].removeprefix(" ")  # all that RAGFlow sends, at a fifth of the cost
+            for frame in _frames(block):
+                text = frame.decode()  # looked at as text: searching it for a character is far quicker
+                if text.startswith(_DATA) and "\n" not in text and "\r" not in text:
+                    yield text[5:].removeprefix(" ")  # all that RAGFlow sends, at a fifth of the cost
                 elif frame:
                     self._block[:] = (frame + _FRAME_END,)
                     for event in self._client.events():
@@ -97,3 +97,11 @@ class EventStream:
         except UnicodeDecodeError as error:
             problem = f"The server sent an event that is not UTF-8: {error.reason} at byte {error.start}."
             raise ProtocolError(problem) from None
+
+
+def _frames(block: bytes) -> list[bytes]:
+    """Split at blank lines, looking for one character where that does: a search for two, or a split, is many times slower."""
+    if block.find(b"\n") == len(block) - 2 and block.endswith(_FRAME_END):
+        return [block[:-2]]  # one frame of one line
+    lines = block.split(b"\n")
+    return block.split(_FRAME_END) if any(lines[1::2]) else lines[::2]
