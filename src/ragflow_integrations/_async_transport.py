@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import weakref
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiohttp
@@ -61,8 +61,9 @@ class AsyncTransport:
             asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession, None]]
         ] = weakref.WeakKeyDictionary()
 
+    @cached_property
     def _proxy(self) -> str | None:
-        """Give the proxy of the environment, as the synchronous client; aiohttp's own way would let netrc replace the key."""
+        """The proxy of the environment, as for the synchronous client; aiohttp's own way would let netrc replace the key."""
         url = self._settings.base_url
         return select_proxy(url, get_environ_proxies(url))
 
@@ -219,7 +220,7 @@ class AsyncTransport:
                         total=None, sock_connect=settings.timeout.connect, sock_read=settings.timeout.read
                     ),
                     allow_redirects=False,
-                    proxy=self._proxy(),
+                    proxy=self._proxy,
                 )
         except _PROBLEMS as problem:
             failure = _translate(problem, settings)

@@ -102,10 +102,17 @@ class Transport:
             return self._given
         with self._lock:
             if self._own is None:
-                self._own = requests.Session()
-                for scheme in ("http://", "https://"):
-                    self._own.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL))
+                self._own = self._new_session()
             return self._own
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        # Proxies and certificates of the environment, looked up once: with each request that took a fifth of its time.
+        found = session.merge_environment_settings(self._settings.base_url, {}, None, None, None)
+        session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=_POOL))
+        return session
 
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""

@@ -16,13 +16,15 @@ import requests
 from pydantic import SecretStr
 
 import ragflow_integrations
-from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient, Timeout
+from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient, RAGFlowError, Timeout
 from tests.core.driver import CHAT, KEY
 from tests.core.scripts import HISTORY, QUESTION, answered, chat_server, said
 from tests.support.sse import native_delta, terminator
 from tests.support.wire import WireServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.wire import Exchange
 
 
@@ -226,3 +228,23 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
 
             assert asyncio.run(ask()) == "By proxy."
         assert {request.path.split("/api")[0] for request in proxy.requests} == {"http://ragflow.invalid"}
+
+
+def test_hosts_without_a_proxy_are_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WireServer(answered("Directly.")) as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with RAGFlowClient(server.base_url, KEY, max_retries=0) as client:
+            assert client.complete(**HISTORY).text == "Directly."
+
+            async def ask() -> str:
+                async with client.as_async() as twin:
+                    return (await twin.complete(**HISTORY)).text
+
+            assert asyncio.run(ask()) == "Directly."
+
+
+def test_the_certificates_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    with RAGFlowClient("https://127.0.0.1:1", KEY, max_retries=0) as client, pytest.raises(RAGFlowError, match=r"missing\.pem"):
+        client.complete(**HISTORY)
