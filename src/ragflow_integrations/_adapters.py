@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from ragflow_integrations._protocol import arguments
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pydantic import SecretStr
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 class Clients:
     """The client an adapter was given, or one made from its arguments, and the twin of it for the other mode.
 
-    Both are made when first needed: importing aiohttp, and reading RAGFLOW_BASE_URL and RAGFLOW_API_KEY, wait until then.
+    The twin is made when first needed, and aiohttp is imported no sooner.
 
     Args:
         client: A client to share; excludes the other arguments.
@@ -28,6 +30,9 @@ class Clients:
         api_key: API key.
         timeout: Limits.
         max_retries: Repetitions.
+
+    Attributes:
+        given: The client shared, or made of the arguments.
 
     Raises:
         InvalidArgumentError: `client` is no client, or is given together with `base_url` or `api_key`.
@@ -42,35 +47,47 @@ class Clients:
         timeout: float | Timeout | None = None,
         max_retries: int = 2,
     ) -> None:
-        self._sync: RAGFlowClient | None = None
-        self._async: AsyncRAGFlowClient | None = None
         if client is None:
-            self._sync = RAGFlowClient(base_url, api_key, timeout=timeout, max_retries=max_retries)
+            client = RAGFlowClient(base_url, api_key, timeout=timeout, max_retries=max_retries)
         elif base_url is not None or api_key is not None:
             raise InvalidArgumentError("client", "excludes `base_url` and `api_key`: the client has its own")
-        elif isinstance(client, RAGFlowClient):
-            self._sync = client
-        elif hasattr(client, "as_sync"):
-            self._async = client
-        else:
-            raise InvalidArgumentError(
-                "client", f"must be a RAGFlowClient or an AsyncRAGFlowClient, not {type(client).__name__}"
-            )
+        elif not isinstance(client, RAGFlowClient) and not hasattr(client, "as_sync"):
+            kind = type(client).__name__
+            raise InvalidArgumentError("client", f"must be a RAGFlowClient or an AsyncRAGFlowClient, not {kind}")
+        self.given = client
 
     @property
     def sync(self) -> RAGFlowClient:
         """The synchronous client."""
-        if self._sync is None:
-            assert self._async is not None  # noqa: S101 - one of the two is set from the start
-            self._sync = self._async.as_sync()
-        return self._sync
+        if isinstance(self.given, RAGFlowClient):
+            return self.given
+        twin = self._twin(self.given.as_sync)
+        assert isinstance(twin, RAGFlowClient)  # noqa: S101 - made just above
+        return twin
 
     @property
     def asynchronous(self) -> AsyncRAGFlowClient:
         """The asynchronous client."""
-        if self._async is None:
-            self._async = self.sync.as_async()
-        return self._async
+        if not isinstance(self.given, RAGFlowClient):
+            return self.given
+        twin = self._twin(self.given.as_async)
+        assert not isinstance(twin, RAGFlowClient)  # noqa: S101 - made just above
+        return twin
+
+    @property
+    def twin(self) -> RAGFlowClient | AsyncRAGFlowClient | None:
+        """The client of the other mode, if it was needed; all who share the client share it."""
+        return _TWINS.get(self.given)
+
+    def _twin(self, make: Callable[[], RAGFlowClient | AsyncRAGFlowClient]) -> RAGFlowClient | AsyncRAGFlowClient:
+        with _LOCK:
+            if self.given not in _TWINS:
+                _TWINS[self.given] = make()
+            return _TWINS[self.given]
+
+
+_TWINS: WeakKeyDictionary[RAGFlowClient | AsyncRAGFlowClient, RAGFlowClient | AsyncRAGFlowClient] = WeakKeyDictionary()
+_LOCK = threading.Lock()
 
 
 class Assistant:

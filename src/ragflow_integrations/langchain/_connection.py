@@ -13,13 +13,14 @@ from weakref import WeakKeyDictionary
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from ragflow_integrations._adapters import Clients
 from ragflow_integrations._settings import Settings
 from ragflow_integrations._types import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError, SessionBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import MutableMapping
 
     from ragflow_integrations.async_client import AsyncRAGFlowClient
 
@@ -43,23 +44,14 @@ class Shared:
     """What all components with the same client share.
 
     Attributes:
-        twin: The client of the other mode, once it was needed.
         ids: Ids by kind and name, looked up once.
         creating: Sessions being created, by store and key.
         lock: Guards them.
     """
 
-    twin: AnyClient | None = None
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     creating: dict[tuple[int, str], Future[None]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def twin_by(self, make: Callable[[], AnyClient]) -> Any:
-        """Give the twin, made once."""
-        with self.lock:
-            if self.twin is None:
-                self.twin = make()
-            return self.twin
 
     def claim(self, store: MutableMapping[str, str], key: str) -> str | Future[None] | None:
         """Look up a conversation's session.
@@ -195,44 +187,36 @@ class Connected(BaseModel):
         return self
 
     def _check_client(self, client: AnyClient) -> None:
-        if not isinstance(client, RAGFlowClient) and not hasattr(client, "as_sync"):
-            problem = f"must be a RAGFlowClient or an AsyncRAGFlowClient, not {type(client).__name__}"
-            raise InvalidArgumentError("client", problem)
+        Clients(client)
         for name in ("base_url", "api_key"):
             if name not in self.model_fields_set:
                 setattr(self, name, None)  # it came from the environment, which the client stands above
 
     @property
-    def _connection(self) -> tuple[AnyClient, Shared]:
-        assert self.client is not None  # noqa: S101 - set by the validator
-        return self.client, shared_by(self.client)
+    def _clients(self) -> Clients:
+        return Clients(self.client)
 
     @property
     def _sync(self) -> RAGFlowClient:
-        client, shared = self._connection
-        if isinstance(client, RAGFlowClient):
-            return client
-        twin: RAGFlowClient = shared.twin_by(client.as_sync)
-        return twin
+        return self._clients.sync
 
     @property
     def _async(self) -> AsyncRAGFlowClient:
-        client, shared = self._connection
-        if not isinstance(client, RAGFlowClient):
-            return client
-        twin: AsyncRAGFlowClient = shared.twin_by(client.as_async)
-        return twin
+        return self._clients.asynchronous
+
+    @property
+    def _shared(self) -> Shared:
+        return shared_by(self._clients.given)
 
     def close(self) -> None:
         """Close idle connections of the synchronous client, unless it was given as `client`; a later call opens new ones."""
-        client, shared = self._connection
-        own = client if isinstance(client, OwnClient) else shared.twin
+        own = self.client if isinstance(self.client, OwnClient) else self._clients.twin
         if isinstance(own, RAGFlowClient):
             own.close()
 
     async def aclose(self) -> None:
         """Close the connections of both clients, except one given as `client`; a later call opens new ones."""
         self.close()
-        client, shared = self._connection
-        if isinstance(client, RAGFlowClient) and shared.twin is not None:
-            await self._async.aclose()
+        twin = self._clients.twin
+        if twin is not None and not isinstance(twin, RAGFlowClient):
+            await twin.aclose()

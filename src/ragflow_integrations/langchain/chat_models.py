@@ -260,7 +260,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
     def _identifying_params(self) -> dict[str, Any]:
         """What makes two models give different answers; the key of LangChain's cache."""
         shaping = (*_TARGETS, *_SESSION, *_OPTIONS, "stop", "system_message")
-        return {"base_url": self._connection[0].base_url} | {
+        return {"base_url": self._clients.given.base_url} | {
             name: value for name in shaping if (value := getattr(self, name)) is not None
         }
 
@@ -307,7 +307,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
 
     def _addressing(self, client: AnyClient, turn: _Turn) -> Flow[None]:
         """Complete a turn with ids, asking the server for those not yet known."""
-        shared = self._connection[1]
+        shared = self._shared
         given = turn.arguments
         if self.agent_id is not None:
             given["agent_id"] = self.agent_id
@@ -323,7 +323,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
 
     def _session(self, client: AnyClient, turn: _Turn) -> Flow[str]:
         """Find a conversation's session, or create it; of several first calls at once one creates it and the others wait."""
-        shared, store, key = self._connection[1], self.session_store, str(turn.conversation_id)
+        shared, store, key = self._shared, self.session_store, str(turn.conversation_id)
         while not isinstance(found := shared.claim(store, key), str):
             if found is not None:
                 yield found

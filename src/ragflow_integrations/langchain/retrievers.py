@@ -180,7 +180,7 @@ class RAGFlowRetriever(BaseRetriever, Connected):
 
     def _searching(self, client: AnyClient, query: str, k: int | None, call: dict[str, Any]) -> Flow[list[Document]]:
         options = self._options(k, call)
-        known = self._connection[1].ids
+        known = self._shared.ids
         for name in self.dataset_names or ():
             if ("dataset", name) not in known:
                 known["dataset", name] = (yield client.datasets.find(name)).id
