@@ -27,6 +27,7 @@ def features() -> Iterable[Feature]:
     yield from dialects.AGENT_FEATURES.values()
     yield dialects.MESSAGES
     yield from dialects.SESSION_FEATURES.values()
+    yield dialects.EFFORT_LEVELS
     yield from dialects.STATELESS_FEATURES.values()
     yield from dialects.RETRIEVAL_FEATURES.values()
 
