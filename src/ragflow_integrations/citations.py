@@ -47,10 +47,11 @@ _STARTS = re.compile(r"[#\[【(\n]")
 #: What a piece may hold that changes it or what follows: markers, failures, line ends; in style none, blanks at its end too.
 _SPECIAL = {False: re.compile(r"[#\[【(\n*]"), True: re.compile(r"[#\[【(\n*]|[ \t]\Z")}
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_FENCES, _SHORTEST_FENCE = "`~", 3
 # A sentence ends at . ! ? … followed by white space, at a full-width stop, or at the end of a line.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*[ \t]+|[。！？][”’」』]?|[ \t]*\n\s*")
-_STOPS = ".!?…。！？\"'”’」』"
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*[ \t]+|[。！？][”’」』]?|\n\s*")
+_STOPS, _MOST_STOPS = ".!?…。！？\"'”’」』", 16
+_NO_BLANK = re.compile(r"\S")
 
 
 def check_style(style: str) -> None:
@@ -70,6 +71,41 @@ class Marker:
     key: int
     start: int
     end: int
+
+
+@dataclass(slots=True)
+class _LineStart:
+    """What fences depend on in a line that comes in pieces: a run of one character behind blanks, and what follows it."""
+
+    char: str = ""
+    length: int = 0
+    ended: bool = False
+    bare: bool = True  # nothing but blanks behind the run
+
+    def take(self, piece: str) -> None:
+        """Take more of the line."""
+        behind = piece if self.char else piece.lstrip(" \t")
+        self.char = self.char or behind[:1]
+        if self.char and not self.ended:
+            run = len(behind)
+            behind = behind.lstrip(self.char)
+            self.length += run - len(behind)
+            self.ended = bool(behind)
+        self.bare = self.bare and not behind.strip()
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether the line can be no fence."""
+        return self.char not in _FENCES
+
+    @property
+    def fence(self) -> bool:
+        """Whether the line, now whole, begins with a fence."""
+        return bool(self.char) and not self.ordinary and self.length >= _SHORTEST_FENCE
+
+    def closes(self, opening: _LineStart) -> bool:
+        """Whether this fence ends the code that the other began."""
+        return self.char == opening.char and self.length >= opening.length and self.bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +135,8 @@ class MarkerRewriter:
         self._number_of = number_of
         self._pending = ""
         self._length = 0
-        self._fence = ""
-        self._line: list[str] | None = []
+        self._fence: _LineStart | None = None
+        self._line: _LineStart | None = _LineStart()
         self.markers: list[Marker] = []
 
     def passes(self, piece: str) -> bool:
@@ -154,23 +190,18 @@ class MarkerRewriter:
     def _follow(self, line: str) -> None:
         """Keep account of fenced code: a fence is a line that begins with ``` or ~~~."""
         if self._line is not None:
-            self._line.append(line)
-            begun = "".join(self._line)
-            if begun.lstrip(" \t")[:1] not in ("", "`", "~", "\n"):
-                self._line = None  # an ordinary line: nothing to remember of it
-            elif len(self._line) > 1:
-                self._line = [begun]
+            self._line.take(line)
+            if self._line.ordinary:
+                self._line = None  # nothing to remember of it
         if not line.endswith("\n"):
             return
-        whole = "".join(self._line or ())
-        self._line = []
-        fence = _FENCE.match(whole)
-        if not fence:
+        whole, self._line = self._line, _LineStart()
+        if whole is None or not whole.fence:
             return
-        if not self._fence:
-            self._fence = fence[1]
-        elif fence[1].startswith(self._fence) and not whole[fence.end() :].strip():
-            self._fence = ""
+        if self._fence is None:
+            self._fence = whole
+        elif whole.closes(self._fence):
+            self._fence = None
 
 
 def rewrite(text: str, style: CitationStyle, number_of: Callable[[int], int] = lambda key: key + 1) -> Rewritten:
@@ -193,7 +224,8 @@ def cite(
     text, markers = rewritten.text, rewritten.markers
     if not markers:
         return ()
-    sentences = [0, *(end.end() for end in _SENTENCE_END.finditer(text))]
+    ends = [0, *(end.end() for end in _SENTENCE_END.finditer(text))]
+    sentences = [(end, _first(text, end)) for end in ends]
     citations = []
     run = claim = (0, 0)  # the run of markers side by side that this one continues or follows; the sentence it supports
     for marker in markers:
@@ -218,19 +250,31 @@ def cite(
     return tuple(citations)
 
 
-def _claim(text: str, marker: int, sentences: list[int], before: tuple[int, int]) -> tuple[int, int]:
+def _first(text: str, start: int) -> int:
+    """Give where the first character that is no blank stands, or the end."""
+    found = _NO_BLANK.search(text, start)
+    return found.start() if found else len(text)
+
+
+def _claim(text: str, marker: int, sentences: list[tuple[int, int]], before: tuple[int, int]) -> tuple[int, int]:
+    """Give the sentence in front of a marker.
+
+    Args:
+        text: The text.
+        marker: Where the marker begins.
+        sentences: Where each sentence begins, with the blanks in front of it and without.
+        before: The run of markers before this one.
+    """
     end = marker
     while end > 0 and text[end - 1].isspace():
         end -= 1
     inner = end
-    while inner > 0 and text[inner - 1] in _STOPS:
+    while inner > max(0, end - _MOST_STOPS) and text[inner - 1] in _STOPS:
         inner -= 1
-    start = sentences[max(0, bisect_left(sentences, max(inner, 1)) - 1)]
-    if start <= before[0] and not text[start : before[0]].strip():
-        start = before[1]  # the sentence begins behind the markers of the one before
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+    begin, start = sentences[max(0, bisect_left(sentences, (max(inner, 1),)) - 1)]
+    if begin <= before[0] <= start:
+        start = _first(text, before[1])  # the sentence begins behind the markers of the one before
+    return min(start, end), end
 
 
 def strip_markers(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:

@@ -108,10 +108,13 @@ class FailureGate:
         held = "".join(self._held)
         failure = find(held, whole=not self._begun)
         if failure is not None:
-            # More lines can only be its details where it is all there is.
-            self._certain = "\n" in held.strip() and not failure.partial
-            self._held[:] = [held]
-            return ""
+            # What stands before it is none; more lines can only be its details where it is all there is.
+            before = held.rfind(MARK) if failure.partial else 0
+            self._certain = not failure.partial and "\n" in held.strip()
+            self._held[:] = [held[before:]]
+            self._new_line = "\n" in held[before:]
+            self._begun = self._begun or bool(failure.partial)
+            return held[:before]
         # A quoted error; behind it there may be a real one, or the beginning of one.
         self._held.clear()
         self._holding = False

@@ -7,12 +7,21 @@ Deep research of 0.25.1–0.26.x says in `<retrieving>…</retrieving>` what it 
 
 from __future__ import annotations
 
+import re
+
 OPEN, CLOSE = "<think>", "</think>"
-_OPENING = (OPEN, "<retrieving>")
-_CLOSING = (CLOSE, "</retrieving>")
-#: Tags → how much deeper they lead.
-_WITHIN = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
-_BEFORE = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, 0)  # 0.17.2 repeats the closing tag
+_TAGS = ("think", "retrieving")
+
+
+def _begun(word: str) -> str:
+    """Give a pattern of all that a word can begin with."""
+    return "".join(f"(?:{letter}" for letter in word) + ")?" * len(word)
+
+
+_TAG = f"<(?P<close>/?)(?:{'|'.join(_TAGS)})>"
+_HALF = f"(?P<half></?(?:{'|'.join(map(_begun, _TAGS))}))\\Z"
+_INSIDE = re.compile(f"{_TAG}|{_HALF}")
+_BEFORE = re.compile(rf"\s*(?:{_TAG}|{_HALF}|\Z)")
 
 
 def split(answer: str) -> tuple[str, str]:
@@ -32,7 +41,8 @@ class ThinkSplitter:
     """Splits a text that comes in pieces, holding back what may be half a tag."""
 
     def __init__(self) -> None:
-        self._pending = ""
+        self._blanks: list[str] = []  # in front of the answer or of a tag: what follows tells
+        self._half = ""
         self._depth = 0
         self._answering = False
 
@@ -50,48 +60,50 @@ class ThinkSplitter:
         """Take a piece; give (is thinking, text) pairs that are safe to show."""
         if self._answering:
             return [(False, piece)] if piece else []
-        self._pending += piece
+        if not self._depth and not self._half and not piece.strip():
+            self._blanks.append(piece)
+            return []
+        text = self._held() + piece
         out: list[tuple[bool, str]] = []
-        while self._pending and not self._answering:
-            step = self._inside() if self._depth else self._before()
-            if step is None:
-                break
-            if step[1]:
-                out.append(step)
+        at = 0
+        while at < len(text) and not self._answering:
+            at = self._inside(text, at, out) if self._depth else self._before(text, at, out)
         return out
 
     def finish(self) -> list[tuple[bool, str]]:
         """Give what was held back."""
-        held, self._pending = self._pending, ""
+        held = self._held()
         return [(self._depth > 0, held)] if held else []
 
-    def _before(self) -> tuple[bool, str] | None:
-        stripped = self._pending.lstrip()
-        for tag, change in _BEFORE.items():
-            if stripped.startswith(tag):
-                self._depth += change
-                self._pending = stripped[len(tag) :]
-                return False, ""
-        if any(tag.startswith(stripped) for tag in _WITHIN):
-            return None
-        self._answering = True
-        text, self._pending = self._pending, ""
-        return False, text
+    def _held(self) -> str:
+        held = "".join((*self._blanks, self._half))
+        self._blanks.clear()
+        self._half = ""
+        return held
 
-    def _inside(self) -> tuple[bool, str] | None:
-        at = self._pending.find("<")
-        if at < 0:
-            text, self._pending = self._pending, ""
-            return True, text
-        if at > 0:
-            text, self._pending = self._pending[:at], self._pending[at:]
-            return True, text
-        for tag, change in _WITHIN.items():
-            if self._pending.startswith(tag):
-                self._depth += change
-                self._pending = self._pending[len(tag) :]
-                return True, ""
-        if any(tag.startswith(self._pending) for tag in _WITHIN):
-            return None
-        self._pending = self._pending[1:]
-        return True, "<"
+    def _before(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+        """Read on in front of the answer; gives how far."""
+        found = _BEFORE.match(text, at)
+        if found is None:
+            self._answering = True
+            out.append((False, text[at:]))
+        elif found["half"]:
+            self._half = text[at:]
+        elif found["close"] is None:
+            self._blanks.append(text[at:])
+        else:
+            self._depth += not found["close"]  # 0.17.2 repeats the closing tag
+            return found.end()
+        return len(text)
+
+    def _inside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+        """Read on within a thought; gives how far."""
+        found = _INSIDE.search(text, at)
+        thought = text[at : found.start() if found else len(text)]
+        if thought:
+            out.append((True, thought))
+        if found is None or found["half"]:
+            self._half = found["half"] if found else ""
+            return len(text)
+        self._depth += -1 if found["close"] else 1
+        return found.end()
