@@ -117,7 +117,7 @@ def usage(value: JsonValue) -> Usage | None:
 
 
 _TIMINGS = {
-    name: re.compile(rf"^  - {label}: ([\d.]+)ms", re.MULTILINE)
+    name: re.compile(rf"^  - {label}: (\d+(?:\.\d+)?)ms", re.MULTILINE)
     for name, label in (("total", "Total"), ("retrieval", "Retrieval"), ("generation", "Generate answer"))
 }
 

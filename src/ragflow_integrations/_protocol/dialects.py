@@ -29,8 +29,9 @@ Version: TypeAlias = tuple[int, int, int]
 _OLDEST: Version = (0, 17, 0)
 _NEWEST: Version = (999, 0, 0)
 _logger = logging.getLogger("ragflow_integrations")
-_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
+_LOOKED_AT = 2000  # characters of a message: patterns with a gap take quadratic time on a long one
 _PATCHES = 99  # stands for "any patch of this minor version" in an upper bound
 
 
@@ -66,7 +67,7 @@ class ErrorRow:
         return (
             (self.codes is None or code in self.codes)
             and (self.statuses is None or status in self.statuses or status // 100 in self.statuses)
-            and (self.pattern is None or self.pattern.search(message) is not None)
+            and (self.pattern is None or self.pattern.search(message[:_LOOKED_AT]) is not None)
         )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 300
 _KEPT = 4096
 _OK, _REDIRECT, _CLIENT_ERROR = 200, 300, 400
-_TITLE = re.compile(rb"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(rb"<title>([^<]*)", re.IGNORECASE)
 
 
 def decode(reply: Reply, request: Request, profile: Profile | None = None) -> JsonObject:
@@ -124,7 +124,7 @@ def retry_after(reply: Reply) -> float | None:
         return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(reply.headers.get("date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
 
@@ -132,7 +132,7 @@ def retry_after(reply: Reply) -> float | None:
 def _not_an_envelope(reply: Reply, request: Request, text: bytes) -> errors.RAGFlowError:
     html = text.startswith(b"<")
     title = _TITLE.search(text)
-    shown = _shorten((title[1] if title else text[:_SHOWN]).decode("utf-8", "replace"))
+    shown = _shorten((title[1].strip() if title else text[:_SHOWN]).decode("utf-8", "replace"))
     if reply.status >= _CLIENT_ERROR and not endpoint_missing(reply.status, None, ""):
         return _api_error(None, f"{'a web page' if html else 'plain text'}: {shown}" if text else "", request, reply)
     if html:

@@ -56,16 +56,13 @@ def number(data: JsonObject, *names: str) -> float | None:
         value = data.get(name)
         if isinstance(value, bool):
             continue
-        if isinstance(value, int | float):
-            if math.isfinite(value):
-                return value
-        elif isinstance(value, str):
+        if isinstance(value, int | float | str):
             try:
-                parsed = float(value)
-            except ValueError:
+                finite = math.isfinite(parsed := float(value))
+            except (ValueError, OverflowError):  # no number, or a whole one beyond all floats
                 continue
-            if math.isfinite(parsed):
-                return parsed
+            if finite:
+                return parsed if isinstance(value, str) else value
     return None
 
 
