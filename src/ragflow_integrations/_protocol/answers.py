@@ -15,8 +15,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from ragflow_integrations._protocol import decoders, envelope, failures, thinking, wire
-from ragflow_integrations._protocol.http import Body, Reply, Request
-from ragflow_integrations._protocol.sse import EventStream
+from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request
+from ragflow_integrations._protocol.sse import MAX_FRAME, EventStream
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
 from ragflow_integrations.models import (
@@ -523,10 +523,19 @@ class AnswerReader:
         status: HTTP status of the reply.
         headers: Reply headers, names in lower case.
         coalesce: Merge the deltas that one `feed` completes.
+        max_frame: Most bytes of one event.
+        max_body: Most bytes of a body that is no stream.
     """
 
     def __init__(
-        self, asked: Asked, *, status: int = 200, headers: Mapping[str, str] | None = None, coalesce: bool = False
+        self,
+        asked: Asked,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        coalesce: bool = False,
+        max_frame: int = MAX_FRAME,
+        max_body: int = MAX_REPLY,
     ) -> None:
         self.error: RAGFlowError | None = None
         self.done = False
@@ -536,8 +545,8 @@ class AnswerReader:
         self._assembler = asked.assembler()
         self._decoder = _DECODERS[asked.route](self._assembler, asked.request, self._reply)
         self._coalesce = coalesce
-        self._events = EventStream()
-        self._body = Body()
+        self._events = EventStream(max_frame=max_frame)
+        self._body = Body(max_body)
         self._is_stream: bool | None = None if status == _OK else False
         self._began = False
 

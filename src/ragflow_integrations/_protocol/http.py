@@ -99,8 +99,8 @@ class Body:
     """
 
     def __init__(self, most: float = MAX_REPLY) -> None:
-        self._parts: list[bytes] = []
-        self._left = most
+        self._held = bytearray()  # not a list, in which a byte may take fifty
+        self._most = most
 
     def add(self, block: bytes) -> None:
         """Take the next bytes.
@@ -108,14 +108,13 @@ class Body:
         Raises:
             ProtocolError: There are more than it may have.
         """
-        self._left -= len(block)
-        if self._left < 0:
-            raise ProtocolError(f"The server sent a reply of more than {MAX_REPLY} bytes without an end: is it RAGFlow?")
-        self._parts.append(block)
+        self._held += block
+        if len(self._held) > self._most:
+            raise ProtocolError(f"The server sent a reply of more than {self._most} bytes without an end: is it RAGFlow?")
 
     def whole(self) -> bytes:
         """Give all that came."""
-        return b"".join(self._parts)
+        return bytes(self._held)
 
 
 def path(*parts: str) -> str:
