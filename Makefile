@@ -5,17 +5,22 @@ BIN := $(VENV)/bin
 BENCH := .venvs/bench/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
+FUZZ := .venvs/fuzz/bin
+TIME ?= 300
+REQUESTS ?= 20000
 
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check docs build bench audit clean
+.PHONY: help setup demo test lint format types check docs build bench audit fuzz soak clean
 
 help:
 	@echo "make demo    install, start the emulator, ask it through LangChain and LlamaIndex"
 	@echo "make test    the whole test-suite"
 	@echo "make check   lint, types, tests with coverage, docs: what must be green before a commit"
 	@echo "make lint | format | types | docs | build | bench | audit | clean"
+	@echo "make fuzz    break the readers of replies with atheris, for TIME=300 seconds, in an environment of its own"
+	@echo "make soak    REQUESTS=20000 streams with breaks, cancels and faults; memory, sockets, threads and tasks at the end"
 
 setup: $(STAMP)
 
@@ -63,6 +68,15 @@ bench:
 
 audit: setup
 	$(BIN)/python .ci/audit.py
+
+fuzz:
+	test -x $(FUZZ)/python || $(PYTHON) -m venv .venvs/fuzz
+	$(FUZZ)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(FUZZ)/python -m pip install --quiet --constraint constraints.txt --editable . --group fuzz
+	$(FUZZ)/python -m tests.fuzz --seconds $(TIME)
+
+soak: setup
+	$(BIN)/python -m tests.soak --requests $(REQUESTS)
 
 clean:
 	rm -rf $(VENV) .venvs dist site build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
