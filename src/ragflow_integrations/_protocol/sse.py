@@ -94,7 +94,7 @@ class EventStream:
                     for event in self._client.events():
                         yield event.data
         except UnicodeDecodeError as error:
-            problem = f"The server sent an event that is not UTF-8: {error.reason} at byte {error.start}."
+            problem = f"The server sent an event that is not UTF-8: {error.reason}."
             raise ProtocolError(problem) from None
 
 
