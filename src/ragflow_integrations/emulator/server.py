@@ -234,6 +234,7 @@ class Emulator:
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._store: Store | None = None
         self._backend: Backend | None = None
+        self._given_up = False
         self._failure: BaseException | None = None
 
     @property
@@ -292,6 +293,8 @@ class Emulator:
             self._close_store()
             raise
         ready = threading.Event()
+        self._given_up = False
+        self._failure = None
         self._thread = threading.Thread(target=self._run, args=(listener, ready), name="ragflow-emulator", daemon=True)
         self._thread.start()
         if not ready.wait(_START_SECONDS) or self._failure is not None:
@@ -303,9 +306,11 @@ class Emulator:
         """Stop serving at once, open streams included. Does nothing if it does not run."""
         if self._thread is None:
             return
+        self._given_up = True
         if self._stopping is not None:
             loop, stopping = self._stopping
-            loop.call_soon_threadsafe(stopping.set)
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(stopping.set)
         self._thread.join()
         self._thread = None
         self._stopping = None
@@ -336,6 +341,8 @@ class Emulator:
     async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         stopping = asyncio.Event()
         self._stopping = (asyncio.get_running_loop(), stopping)
+        if self._given_up:  # before there was anything to stop
+            return
         self._backend = Backend(
             era=self.era,
             store=self.store,
