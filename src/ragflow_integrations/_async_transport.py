@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import math
+import os
 import weakref
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,6 +17,7 @@ from tenacity import AsyncRetrying
 from urllib3.filepost import encode_multipart_formdata
 
 from ragflow_integrations import _failures
+from ragflow_integrations._forks import begin_anew
 from ragflow_integrations._observing import Observer
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
@@ -42,6 +44,7 @@ T = TypeVar("T")
 
 _BUFFER = 256 * 1024
 _KEEP_ALIVE = 60
+_of_parent: list[object] = []
 _PROBLEMS = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 
 
@@ -60,6 +63,12 @@ class AsyncTransport:
         self._own: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession, None]]
         ] = weakref.WeakKeyDictionary()
+        begin_anew(self)
+
+    def after_fork(self) -> None:
+        """Leave the sessions to the parent, and keep them: who drops one takes its sockets from the parent's selector."""
+        _of_parent.extend(self._own.items())
+        self._own = weakref.WeakKeyDictionary()
 
     @cached_property
     def _proxy(self) -> str | None:
@@ -280,7 +289,8 @@ class Connection:
         self._response = response
         self._exchange = exchange
         self._settings = settings
-        self._give_up = weakref.finalize(self, _abandon, response, self.held, exchange, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._give_up = weakref.finalize(self, _abandon, response, self.held, exchange, loop, os.getpid())
         self._give_up.atexit = False
 
     async def read_ahead(self) -> None:
@@ -445,11 +455,13 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
                 left -= len(block)
 
 
-def _abandon(response: aiohttp.ClientResponse, held: Held, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
-    """Give up a connection, perhaps from the garbage collector in another thread."""
+def _abandon(
+    response: aiohttp.ClientResponse, held: Held, exchange: Exchange, loop: asyncio.AbstractEventLoop, process: int
+) -> None:
+    """Give up a connection, perhaps from the garbage collector in another thread, or in a forked child, whose it is not."""
     exchange.drop()
     try:
-        if loop.is_closed():
+        if loop.is_closed() or process != os.getpid():
             return
         try:
             here = asyncio.get_running_loop() is loop

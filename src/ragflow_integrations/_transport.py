@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import math
+import os
 import threading
 import time
 import weakref
@@ -18,6 +19,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 
 from ragflow_integrations import _failures, _protocol
+from ragflow_integrations._forks import begin_anew
 from ragflow_integrations._observing import Observer
 from ragflow_integrations.errors import APIError, RAGFlowError
 
@@ -38,6 +40,12 @@ T = TypeVar("T")
 #: Makes the operation that prepares a question; made anew where the server turns out to want it put otherwise.
 Prepare: TypeAlias = "Callable[[], Operation[Completion]]"
 
+#: Nothing was sent; the last is another thread's `close` at this very moment.
+_NOTHING_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ClosedPoolError,
+)
 _BLOCK = 64 * 1024
 _POOL = 64
 #: Seconds a stream may take to end behind its terminator before its connection is given up.
@@ -96,9 +104,20 @@ class Transport:
         self._own: requests.Session | None = None
         self._lock = threading.Lock()
         self._observer = Observer(settings)
+        self._forked = False
+        begin_anew(self)
+
+    def after_fork(self) -> None:
+        """Leave the pool to the parent: two processes on one connection would read each other's replies."""
+        self._own = None
+        self._lock = threading.Lock()
+        self._forked = True
 
     def _session(self) -> requests.Session:
         if self._given is not None:
+            if self._forked:
+                self._forked = False
+                self._given.close()  # drops its idle connections; it opens new ones
             return self._given
         with self._lock:
             if self._own is None:
@@ -297,6 +316,7 @@ class AnswerStream:
         self._ready: list[AnswerEvent] = []
         self._at = 0
         self._closed = False
+        self._process = os.getpid()
         self._finalizer = weakref.finalize(self, _abandon, response, self.held, exchange)
         self._finalizer.atexit = False
         self._blocks = _blocks(response)
@@ -381,7 +401,7 @@ class AnswerStream:
         self._ready = []
         if not self._closed:
             self._closed = True
-            if self._finalizer.alive:
+            if self._finalizer.alive and self._process == os.getpid():  # in a forked child it would end the parent's read
                 with contextlib.suppress(ValueError, OSError, RuntimeError):
                     self._response.raw.shutdown()
             self._end()
@@ -424,7 +444,7 @@ def _translate(problem: Exception, settings: Settings) -> ConnectionFailedError:
         return _failures.read_timeout(settings)
     if isinstance(problem, requests.exceptions.SSLError) or isinstance(inner, urllib3.exceptions.SSLError):
         return _failures.tls_failed(settings, inner)
-    if isinstance(inner, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
+    if isinstance(inner, _NOTHING_SENT):
         return _failures.no_connection(settings, inner)
     return _failures.broken(settings, inner)
 

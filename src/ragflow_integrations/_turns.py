@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ragflow_integrations._forks import begin_anew
 from ragflow_integrations.errors import SessionBusyError
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class _Line:
 class Turn:
     """The right to one turn of a session, until `release`."""
 
-    def __init__(self, turns: Turns, session_id: str) -> None:
+    def __init__(self, turns: Turns, session_id: str, line: _Line) -> None:
         self._turns = turns
         self._session_id = session_id
+        self._line = line
         self._held = True
 
     def __del__(self) -> None:
@@ -72,16 +74,21 @@ class Turn:
         """Let the next one have the session; a second call does nothing."""
         if self._held:
             self._held = False
-            self._turns.pass_on(self._session_id)
+            self._turns.pass_on(self._session_id, self._line)
 
 
 class Turns:
     """The turns of sessions."""
 
     def __init__(self) -> None:
+        self.after_fork()
+        begin_anew(self)
+
+    def after_fork(self) -> None:
+        """Begin without turns: those that were taken are the parent's."""
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
-        self._returned: deque[str] = deque()
+        self._returned: deque[tuple[str, _Line]] = deque()
 
     def __reduce__(self) -> tuple[type[Turns], tuple[()]]:
         """A copy in another process starts without turns."""
@@ -108,8 +115,8 @@ class Turns:
         with self._lock:
             line = self._lines.get(session_id)
             if line is None:
-                self._lines[session_id] = _Line(here)
-                future.set_result(Turn(self, session_id))
+                line = self._lines[session_id] = _Line(here)
+                future.set_result(Turn(self, session_id, line))
             elif any(
                 here.waits_for(place, blocking=blocking) for place in (line.holder, *(place for _, place in line.waiting))
             ):
@@ -121,29 +128,30 @@ class Turns:
                 line.waiting.append((future, here))
         return future
 
-    def pass_on(self, session_id: str) -> None:
+    def pass_on(self, session_id: str, line: _Line) -> None:
         """Give the session to the next that still waits.
 
         The garbage collector may call this for a dropped stream while this same thread is within `request`, so it never waits
         for the lock: who holds it gives the session on when it is done.
         """
-        self._returned.append(session_id)
+        self._returned.append((session_id, line))
         self._settle()
 
     def _settle(self) -> None:
         while self._returned and self._lock.acquire(blocking=False):
             try:
                 while self._returned:
-                    self._next(self._returned.popleft())
+                    self._next(*self._returned.popleft())
             finally:
                 self._lock.release()
 
-    def _next(self, session_id: str) -> None:
-        line = self._lines[session_id]
+    def _next(self, session_id: str, line: _Line) -> None:
+        if self._lines.get(session_id) is not line:
+            return  # a turn of the parent process, dropped in a child
         while line.waiting:
             future, line.holder = line.waiting.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_result(Turn(self, session_id))
+                future.set_result(Turn(self, session_id, line))
                 return
         del self._lines[session_id]
 
@@ -165,7 +173,8 @@ class Turns:
 
         future = self.request(session_id, blocking=False)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+            async with asyncio.timeout(timeout):  # `wait_for` of 3.11 may swallow a cancellation
+                return await asyncio.wrap_future(future)
         except TimeoutError:
             self._give_up(future)
             raise _still_busy(session_id, timeout) from None

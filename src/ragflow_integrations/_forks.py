@@ -1,0 +1,32 @@
+"""What a forked child must not share with its parent: open connections, and locks that another thread may have held."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Forked(Protocol):
+    """Something that begins anew in a child process."""
+
+    def after_fork(self) -> None:
+        """Begin anew; nothing of the parent's is closed."""
+        ...
+
+
+_known: weakref.WeakSet[Forked] = weakref.WeakSet()
+
+
+def begin_anew(one: Forked) -> None:
+    """Have `after_fork` called in each child that is forked while this lives."""
+    _known.add(one)
+
+
+def _in_child() -> None:
+    for one in tuple(_known):
+        one.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_in_child)
