@@ -27,8 +27,8 @@ def _answered(prepare: Operation[Completion]) -> Operation[Any]:
 
 
 def _turn(profile: Profile, asked: Subject, **options: Any) -> Operation[Any]:
-    session_id = yield from completions.begin(profile, asked, None)
     given = cast("CompletionOptions", options)
+    session_id = yield from completions.begin(profile, asked, None, given)
     prepared = completions.turn(profile, "q", asked=asked, session_id=session_id, stream=False, options=given)
     return (yield from _answered(prepared))
 

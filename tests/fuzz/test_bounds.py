@@ -33,7 +33,7 @@ def test_time_is_linear(machine: str, pattern: str) -> None:
 def test_memory_has_a_bound(piece: bytes) -> None:
     """A body without an end, in the smallest pieces, is given up at the limit."""
     limit = 64 * 1024
-    reader = AnswerReader(asked("native"), max_frame=limit)
+    reader = AnswerReader(asked("native"), max_frame=limit, max_body=limit)
     tracemalloc.start()
     try:
         for _ in range(2 * limit // len(piece)):
