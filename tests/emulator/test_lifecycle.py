@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from ragflow_integrations.emulator import Emulator
+from ragflow_integrations.emulator import Emulator, server
 from ragflow_integrations.emulator.__main__ import main
 from tests.emulator.api import Api
 from tests.support.leaks import no_new_threads, no_open_sockets, wait_until
@@ -58,6 +58,26 @@ def test_a_taken_port_is_an_error(docs: Path) -> None:
         holder.listen()
         with no_new_threads(), pytest.raises(OSError, match="in use"):
             Emulator(docs=docs, port=holder.getsockname()[1]).start()
+
+
+def test_one_that_does_not_come_up_in_time_ends(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given up before its thread serves, it must not serve for ever."""
+    monkeypatch.setattr(server, "_START_SECONDS", 0.0)
+    late = Emulator(docs=docs)
+    starting = threading.Thread(target=lambda: outcome.append(_problem(late.start)), daemon=True)
+    outcome: list[BaseException | None] = []
+    with no_new_threads(), no_open_sockets():
+        starting.start()
+        starting.join(10)
+        assert [type(problem) for problem in outcome] == [RuntimeError]
+
+
+def _problem(call: Callable[[], object]) -> BaseException | None:
+    try:
+        call()
+    except RuntimeError as error:
+        return error
+    return None
 
 
 def test_the_bundled_documents_are_the_default() -> None:
