@@ -113,6 +113,7 @@ class Turns:
         here = _Place.here()
         future: Future[Turn] = Future()
         with self._lock:
+            self._pass_returned()  # of this thread too, whose last turn nobody may have passed on yet
             line = self._lines.get(session_id)
             if line is None:
                 line = self._lines[session_id] = _Line(here)
@@ -140,10 +141,13 @@ class Turns:
     def _settle(self) -> None:
         while self._returned and self._lock.acquire(blocking=False):
             try:
-                while self._returned:
-                    self._next(*self._returned.popleft())
+                self._pass_returned()
             finally:
                 self._lock.release()
+
+    def _pass_returned(self) -> None:
+        while self._returned:
+            self._next(*self._returned.popleft())
 
     def _next(self, session_id: str, line: _Line) -> None:
         if self._lines.get(session_id) is not line:

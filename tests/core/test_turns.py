@@ -455,3 +455,13 @@ def test_clients_of_one_server_share_its_turns_and_what_is_known_of_it(unfinishe
         assert one._settings.server is other._settings.server
         with one.stream(**QUESTION), pytest.raises(SessionBusyError):
             other.ask(**QUESTION)
+
+
+def test_a_turn_given_back_while_another_thread_asks_is_free_at_once() -> None:
+    """Who gives back and asks again must not meet its own turn, which the other thread was to pass on."""
+    turns = Turns()
+    turn = turns.wait("s", 1)
+    with turns._lock:
+        turn.release()
+    turns.wait("s", 1).release()
+    assert turns._lines == {}
