@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying
 from urllib3.filepost import encode_multipart_formdata
 
 from ragflow_integrations import _failures
-from ragflow_integrations._forks import begin_anew
+from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
 from ragflow_integrations._protocol.answers import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
@@ -44,7 +44,6 @@ T = TypeVar("T")
 
 _BUFFER = 256 * 1024
 _KEEP_ALIVE = 60
-_of_parent: list[object] = []
 _PROBLEMS = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 
 
@@ -66,8 +65,8 @@ class AsyncTransport:
         begin_anew(self)
 
     def after_fork(self) -> None:
-        """Leave the sessions to the parent, and keep them: who drops one takes its sockets from the parent's selector."""
-        _of_parent.extend(self._own.items())
+        """Leave the sessions to the parent."""
+        of_parent.extend(self._own.items())
         self._own = weakref.WeakKeyDictionary()
 
     @cached_property

@@ -15,6 +15,9 @@ class Forked(Protocol):
         ...
 
 
+#: Connections of the parent. Who drops one closes it, which waits for locks of threads that a child does not have, and takes
+#: sockets from a selector that it shares with the parent.
+of_parent: list[object] = []
 _known: weakref.WeakSet[Forked] = weakref.WeakSet()
 
 

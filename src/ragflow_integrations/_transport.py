@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import itertools
 import math
 import os
@@ -19,7 +20,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 
 from ragflow_integrations import _failures, _protocol
-from ragflow_integrations._forks import begin_anew
+from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
 from ragflow_integrations.errors import APIError, RAGFlowError
 
@@ -104,20 +105,22 @@ class Transport:
         self._own: requests.Session | None = None
         self._lock = threading.Lock()
         self._observer = Observer(settings)
-        self._forked = False
         begin_anew(self)
 
     def after_fork(self) -> None:
         """Leave the pool to the parent: two processes on one connection would read each other's replies."""
+        of_parent.append(self._own)
         self._own = None
         self._lock = threading.Lock()
-        self._forked = True
+        given = self._given
+        if given is not None:
+            http = [(prefix, adapter) for prefix, adapter in given.adapters.items() if isinstance(adapter, HTTPAdapter)]
+            of_parent.append(http)
+            for prefix, adapter in http:
+                given.mount(prefix, copy.copy(adapter))  # the same settings, no connections
 
     def _session(self) -> requests.Session:
         if self._given is not None:
-            if self._forked:
-                self._forked = False
-                self._given.close()  # drops its idle connections; it opens new ones
             return self._given
         with self._lock:
             if self._own is None:
