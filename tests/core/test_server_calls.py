@@ -20,7 +20,7 @@ from ragflow_integrations import (
 )
 from ragflow_integrations._settings import Settings
 from ragflow_integrations._turns import Turns
-from tests.core.driver import AGENT, CHAT, DATASET, KEY, SESSION
+from tests.core.driver import AGENT, CHAT, DATASET, DOCUMENT, KEY, SESSION
 from tests.core.scripts import HISTORY, QUESTION, envelope, in_turn, said
 from tests.support.wire import WireServer, replay_map
 
@@ -151,6 +151,13 @@ def test_waiting_for_documents_is_limited(connect: Connect) -> None:
         error = connect(server.base_url).fails(lambda client: client.documents.wait("ds", ["d"], timeout=0))
     assert isinstance(error, RequestTimeoutError)
     assert "0 of 1" in str(error)
+
+
+@pytest.mark.parametrize("content", [b'{"code": 1, "message"', b'{"a": ' + b"[" * 500])
+def test_a_file_is_given_whatever_is_in_it(content: bytes, connect: Connect) -> None:
+    typed = (("Content-Type", "application/json"),)
+    with WireServer(lambda exchange: exchange.reply(200, typed, content)) as server:
+        assert connect(server.base_url).do(lambda client: client.documents.download(DATASET, DOCUMENT)) == content
 
 
 def test_a_turn_that_comes_while_it_is_given_up_is_passed_on() -> None:

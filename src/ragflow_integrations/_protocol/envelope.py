@@ -65,7 +65,10 @@ def decode_file(reply: Reply, request: Request) -> bytes:
     if reply.status != _OK:
         decode(reply, request)
     if text.startswith(b"{") and "json" in reply.headers.get("content-type", ""):
-        body = wire.parse(text)
+        try:
+            body = wire.parse(text)
+        except ProtocolError:
+            return reply.body  # a file that is no JSON, whatever its type says
         if "code" in body and "message" in body:
             error = failure(body, request, reply)
             if error is not None:
