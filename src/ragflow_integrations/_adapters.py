@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from ragflow_integrations._forks import Lock
 from ragflow_integrations._protocol import arguments
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError
@@ -80,14 +80,13 @@ class Clients:
         return _TWINS.get(self.given)
 
     def _twin(self, make: Callable[[], RAGFlowClient | AsyncRAGFlowClient]) -> RAGFlowClient | AsyncRAGFlowClient:
+        twin = self.twin or make()  # outside of the lock: it may import aiohttp
         with _LOCK:
-            if self.given not in _TWINS:
-                _TWINS[self.given] = make()
-            return _TWINS[self.given]
+            return _TWINS.setdefault(self.given, twin)
 
 
 _TWINS: WeakKeyDictionary[RAGFlowClient | AsyncRAGFlowClient, RAGFlowClient | AsyncRAGFlowClient] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_LOCK = Lock()
 
 
 class Assistant:

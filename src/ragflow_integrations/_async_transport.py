@@ -166,6 +166,7 @@ class AsyncTransport:
 
     async def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
+        learned = False
         while True:
             completion = await self.run(prepare())
             try:
@@ -174,21 +175,24 @@ class AsyncTransport:
                 connection = await self._connect(completion)
                 return await connection.gather()
             except APIError as error:
-                if not completion.misjudged(error, self._settings.profile):
+                if learned or not completion.learn_from_refusal(error, self._settings.profile):
                     raise
+                learned = True
 
     def _answer(self, completion: Completion, reply: Reply) -> Answer:
         return completion.answer(decode(reply, completion.request, self._settings.profile))
 
     async def connect(self, prepare: Prepare, release: Callable[[], None] = nothing) -> Connection:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
+        learned = False
         while True:
             completion = await self.run(prepare())
             try:
                 connection = await self._connect(completion)
             except APIError as error:
-                if not completion.misjudged(error, self._settings.profile):
+                if learned or not completion.learn_from_refusal(error, self._settings.profile):
                     raise
+                learned = True
             else:
                 connection.held.until_closed(release)
                 return connection

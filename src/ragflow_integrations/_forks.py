@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -24,6 +25,24 @@ _known: weakref.WeakSet[Forked] = weakref.WeakSet()
 def begin_anew(one: Forked) -> None:
     """Have `after_fork` called in each child that is forked while this lives."""
     _known.add(one)
+
+
+class Lock:
+    """A lock that is free in a forked child, whoever held it in the parent."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        begin_anew(self)
+
+    def after_fork(self) -> None:
+        """Begin anew."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _in_child() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from ragflow_integrations import _protocol
+from ragflow_integrations._forks import Lock
 from ragflow_integrations._turns import Turns
 from ragflow_integrations._types import Timeout
 from ragflow_integrations.errors import InvalidArgumentError
@@ -30,7 +30,7 @@ class Server:
     """
 
     _known: ClassVar[WeakValueDictionary[str, Server]] = WeakValueDictionary()
-    _lock = threading.Lock()
+    _lock = Lock()
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
@@ -39,9 +39,12 @@ class Server:
 
     @classmethod
     def at(cls, base_url: str) -> Server:
-        """Give the one at an address."""
+        """Give the one at an address, however its host and port are written."""
+        parts = urlsplit(base_url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        place = f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"  # both come in lower case
         with cls._lock:
-            return cls._known.setdefault(base_url, cls(base_url))
+            return cls._known.setdefault(place, cls(base_url))
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return Server.at, (self.base_url,)

@@ -214,6 +214,7 @@ class Transport:
 
     def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
+        learned = False
         while True:
             completion = self.run(prepare())
             try:
@@ -223,21 +224,24 @@ class Transport:
                     collections.deque(stream, maxlen=0)
                     return stream.answer
             except APIError as error:
-                if not completion.misjudged(error, self._settings.profile):
+                if learned or not completion.learn_from_refusal(error, self._settings.profile):
                     raise
+                learned = True
 
     def _answer(self, completion: Completion, reply: _protocol.http.Reply) -> Answer:
         return completion.answer(_protocol.envelope.decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
+        learned = False
         while True:
             completion = self.run(prepare())
             try:
                 stream = self._stream(completion)
             except APIError as error:
-                if not completion.misjudged(error, self._settings.profile):
+                if learned or not completion.learn_from_refusal(error, self._settings.profile):
                     raise
+                learned = True
             else:
                 stream.held.until_closed(release)
                 return stream

@@ -86,7 +86,7 @@ class Waiting:
                 "wait again with a longer `timeout`."
             )
         pause, self._pause = self._pause, min(self._pause * 1.5, _LONGEST_PAUSE)
-        return pause
+        return pause if self._deadline is None else max(0.0, min(pause, self._deadline - time.monotonic()))
 
 
 def _progress_bar() -> tuple[AbstractContextManager[Any], Callable[[ParsingProgress], None]]:

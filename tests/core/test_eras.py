@@ -296,7 +296,9 @@ def test_chunks(served: Served) -> None:
     )
     assert added.content == "Otters too."
     assert len(served.do(lambda client: client.chunks.list(dataset.id, document.id))) == len(chunks) + 1
-    changed = served.do(lambda client: client.chunks.update(dataset.id, document.id, added.id, content="Otters swim."))
+    changed = served.do(
+        lambda client: client.chunks.update(dataset.id, document.id, added.id, content="Otters swim.", important_keywords=[])
+    )
     assert (changed.id, changed.content) == (added.id, "Otters swim.")
     assert served.do(lambda client: client.chunks.get(dataset.id, document.id, added.id)).content == "Otters swim."
     served.do(lambda client: client.chunks.delete(dataset.id, document.id, [added.id]))

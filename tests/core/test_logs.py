@@ -141,17 +141,13 @@ def test_findings_are_told_once(connect: Connect, caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_asking_anew_is_told(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_server_says_of_itself_forges_no_line(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER.name)
     with WireServer(said("v0.27.0\n\x1b[31mWARNING forged")) as server:
         driver = connect(server.base_url)
         driver.do(lambda client: client.server())
         driver.do(lambda client: client.server())
-    assert lines(caplog, logging.INFO) == [
-        f"{server.base_url} is RAGFlow 0.27.0",
-        f"{server.base_url} was RAGFlow 0.27.0; it is asked anew",
-        f"{server.base_url} is RAGFlow 0.27.0",
-    ]
+    assert lines(caplog, logging.INFO) == [f"{server.base_url} is RAGFlow 0.27.0"]
 
 
 def test_nothing_said_is_logged(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ragflow_integrations import RAGFlowClient, UnsupportedByServerError
+from ragflow_integrations import AsyncRAGFlowClient, InvalidRequestError, RAGFlowClient, UnsupportedByServerError
+from ragflow_integrations.emulator import Emulator
 from tests.support.sse import native_delta, terminator
 from tests.support.wire import WireServer
 
@@ -102,3 +104,47 @@ def test_sessions_that_0_19_0_cannot_read() -> None:
             client.sessions.get("c", "s")
         with pytest.raises(UnsupportedByServerError):
             list(client.sessions.list("c"))
+
+
+def test_a_build_between_releases_is_at_least_the_one_before() -> None:
+    """It wants `messages`, and says the release it was built behind."""
+
+    class Between(Question):
+        def __call__(self, exchange: Exchange) -> None:
+            if exchange.path.endswith("/completions") and "question" in exchange.json:
+                self.bodies.append(exchange.json)
+                exchange.reply(json={"code": 101, "data": None, "message": "required argument are missing: messages; "})
+            else:
+                super().__call__(exchange)
+
+    said = Between("v0.25.0-123-gabcdef0")
+    with WireServer(said) as server, RAGFlowClient(server.base_url, "key") as client:
+        assert list(client.stream("Now?", chat_id="c", session_id="s"))
+        assert ["question" in body for body in said.bodies] == [True, False]
+        said.version = "v0.27.0"  # and refuses all the same
+        said.bodies.clear()
+        with pytest.raises(InvalidRequestError):
+            client.ask("Now?", chat_id="c", session_id="s")
+        assert len(said.bodies) == 2
+
+
+@pytest.mark.parametrize("version", ["7c32e20", "unknown"])
+def test_a_server_that_does_not_tell_its_release_gets_no_option_it_may_ignore(version: str) -> None:
+    with WireServer(Upgradable(version)) as server, RAGFlowClient(server.base_url, "key") as client:
+        with pytest.raises(UnsupportedByServerError, match=r"0\.26\.0 or newer"):
+            ask(client)
+        assert not any(request.method == "POST" for request in server.requests)
+
+
+async def test_probes_at_once_tell_the_same() -> None:
+    with Emulator(version="0.23.1") as server:
+        async with AsyncRAGFlowClient(server.base_url, server.api_key) as client:
+            alone = await client.server()
+            found = await asyncio.gather(*(client.server() for _ in range(20)))
+    assert set(found) == {alone}
+
+
+def test_clients_of_one_address_know_the_same_however_it_is_written() -> None:
+    one, other = (RAGFlowClient(url, "key") for url in ("http://LOCALHOST:80", "http://localhost/api/v1"))
+    assert one._settings.server is other._settings.server
+    assert RAGFlowClient("http://localhost:8080", "key")._settings.server is not one._settings.server

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import dialects
-from ragflow_integrations._protocol.dialects import Feature, Profile
+from ragflow_integrations._protocol.dialects import Feature, Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,9 +40,7 @@ def table() -> str:
 
 
 def _answer(feature: Feature, era: str) -> str:
-    profile = Profile()
-    profile.learn_version(era)
-    return "yes" if profile.supports(feature) else "–"
+    return "yes" if Known().told(era).supports(feature) else "–"
 
 
 def write() -> None:

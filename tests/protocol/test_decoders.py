@@ -9,7 +9,7 @@ import pytest
 
 from ragflow_integrations import ParsingProgress, ProtocolError
 from ragflow_integrations._protocol import decoders, wire
-from ragflow_integrations._protocol.dialects import Feature, Profile
+from ragflow_integrations._protocol.dialects import Feature, Known
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import Reply, Request, path
 from ragflow_integrations.errors import DocumentNotFoundError, NotFoundError
@@ -122,33 +122,33 @@ def test_files() -> None:
         decode_file(Reply(200, kind, b'{"code": 109, "message": "no"}'), request)
 
 
-def test_a_profile_narrows_and_begins_anew() -> None:
-    profile = Profile()
-    assert str(profile) == "of unknown version"
-    assert profile.info().newest is None
-    assert profile.info().era == "0.17.0 … newest"
-    profile.learn(high=(0, 24, 99))
-    assert str(profile) == "0.24.x or older"
-    profile.learn(low=(0, 23, 0))
-    assert str(profile) == "0.23.0 or newer and 0.24.x or older"
-    assert profile.info().era == "0.23.0 … 0.24.x"
-    profile.learn_version("v0.27.0-3-gabc")
-    assert str(profile) == "0.27.0"
-    assert profile.version == "v0.27.0-3-gabc"
-    profile.learn_version("unknown")
-    assert (profile.low, profile.version) == ((0, 27, 0), "unknown")
-    profile.learn(high=(0, 20, 99))  # the server was replaced
-    assert profile.info().version is None
-    assert profile.low == (0, 17, 0)
-    assert not profile.probed
+def test_what_is_known_narrows_and_begins_anew() -> None:
+    known = Known()
+    assert str(known) == "of unknown version"
+    assert known.info().newest is None
+    assert known.info().era == "0.17.0 … newest"
+    known = known.narrowed(high=(0, 24, 99))
+    assert str(known) == "0.24.x or older"
+    known = known.narrowed(low=(0, 23, 0))
+    assert str(known) == "0.23.0 or newer and 0.24.x or older"
+    assert known.info().era == "0.23.0 … 0.24.x"
+    assert str(known.told("v0.27.0 slim")) == "0.27.0"
+    known = known.told("v0.27.0-3-gabc")
+    assert str(known) == "0.27.0 or newer and 0.28.0 or older"
+    assert known.version == "v0.27.0-3-gabc"
+    known = known.told("unknown")
+    assert (known.low, known.version) == ((0, 27, 0), "unknown")
+    known = known.narrowed(high=(0, 20, 99))  # the server was replaced
+    assert known.info().version is None
+    assert known.low == (0, 17, 0)
+    assert not known.probed
 
 
 def test_features() -> None:
-    profile = Profile()
     since = Feature("x", (0, 24, 0))
     between = Feature("x", (0, 23, 0), (0, 24, 99))
     broken = Feature("x", (0, 17, 0), broken=((0, 22, 0), (0, 22, 99)))
-    assert [profile.supports(feature) for feature in (since, between, broken)] == [None, None, None]
+    assert [Known().supports(feature) for feature in (since, between, broken)] == [None, None, None]
     table = {
         (0, 20, 0): [False, False, True],
         (0, 22, 1): [False, False, False],
@@ -157,8 +157,7 @@ def test_features() -> None:
         (0, 25, 0): [True, False, True],
     }
     for version, wanted in table.items():
-        profile.low = profile.high = version
-        assert [profile.supports(feature) for feature in (since, between, broken)] == wanted
+        assert [Known(version, version).supports(feature) for feature in (since, between, broken)] == wanted
 
 
 def test_plain_replies() -> None:

@@ -24,12 +24,22 @@ def text(name: str, value: object, *, example: str = "") -> str:
 
 
 def ids(name: str, value: object) -> list[str]:
-    """Check a non-empty sequence of ids; one id alone is a mistake, since a string is a sequence too."""
+    """Check a non-empty sequence of ids."""
+    return _texts(name, value, "id")
+
+
+def texts(name: str, value: object, *, empty: bool = False) -> list[str]:
+    """Check a sequence of strings, which may be empty where that means none."""
+    return [] if empty and isinstance(value, list | tuple) and not value else _texts(name, value, "string")
+
+
+def _texts(name: str, value: object, kind: str) -> list[str]:
+    """One string alone is a mistake, since a string is a sequence too."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidArgumentError(name, f"must be a list of ids, not {type(value).__name__}; write [id] for one")
+        raise InvalidArgumentError(name, f"must be a list of {kind}s, not {type(value).__name__}; write [{kind}] for one")
     found = [text(f"{name}[{at}]", item) for at, item in enumerate(value)]
     if not found:
-        raise InvalidArgumentError(name, "must name at least one id")
+        raise InvalidArgumentError(name, f"must name at least one {kind}")
     return found
 
 
@@ -66,6 +76,11 @@ def string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArgumentError(name, f"must be a string, not {type(value).__name__}")
     return value
+
+
+def described(description: object) -> dict[str, str]:
+    """Check the description of something, where one is given, and put it as bodies have it."""
+    return {} if description is None else {"description": string("description", description)}
 
 
 def json_object(name: str, value: object) -> dict[str, JsonValue]:

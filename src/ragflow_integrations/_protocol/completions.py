@@ -75,11 +75,11 @@ class Completion:
     def _about(self) -> Asked:
         return Asked(self.route, self.request, self.style, self.session_id)
 
-    def misjudged(self, error: RAGFlowError, profile: Profile) -> bool:
-        """Whether a refusal says that the question must be put as `messages`; the profile learns it."""
+    def learn_from_refusal(self, error: RAGFlowError, profile: Profile) -> bool:
+        """Tell whether a refusal says that the question must be put as `messages`; the profile learns it."""
         wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
         if wants:
-            profile.learn(*dialects.MESSAGES_ONLY.span)
+            profile.take(profile.known.narrowed(*dialects.MESSAGES_ONLY.span))
         return wants
 
 

@@ -59,12 +59,18 @@ def get_dataset(dataset_id: str) -> Operation[Dataset]:
     return found(one, DatasetNotFoundError, no_such("dataset", dataset_id, "dataset_id", "client.datasets.list()"))
 
 
+def _dataset_settings(**settings: str | None) -> dict[str, str]:
+    check_filters(**settings)
+    return dict(stated(settings))
+
+
 def create_dataset(
     name: str, *, description: str | None = None, embedding_model: str | None = None, chunk_method: str | None = None
 ) -> Operation[Dataset]:
     """Create a dataset."""
-    options = {"description": description, "embedding_model": embedding_model, "chunk_method": chunk_method}
-    body: dict[str, JsonValue] = {"name": arguments.text("name", name), **dict(stated(options))}
+    arguments.text("name", name)
+    settings = _dataset_settings(name=name, embedding_model=embedding_model, chunk_method=chunk_method)
+    body: dict[str, JsonValue] = {**settings, **arguments.described(description)}
     reply = yield Request("POST", "/datasets", json=body, subject=Subject("dataset", name, DatasetNotFoundError))
     return decoders.dataset(wire.mapping(reply, "data"))
 
@@ -73,8 +79,8 @@ def update_dataset(
     dataset_id: str, *, name: str | None = None, description: str | None = None, embedding_model: str | None = None
 ) -> Operation[Dataset]:
     """Change a dataset; what is not named stays."""
-    check_filters(name=name, embedding_model=embedding_model)
-    body: dict[str, JsonValue] = dict(stated({"name": name, "description": description, "embedding_model": embedding_model}))
+    settings = _dataset_settings(name=name, embedding_model=embedding_model)
+    body: dict[str, JsonValue] = {**settings, **arguments.described(description)}
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
     where = path("datasets", arguments.text("dataset_id", dataset_id))
@@ -85,7 +91,7 @@ def update_dataset(
 def delete_datasets(dataset_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete datasets with their documents."""
     subject = Subject("dataset", "", DatasetNotFoundError)
-    return delete("/datasets", subject, "dataset_ids", dataset_ids, list_datasets() if delete_all is True else None)
+    return delete("/datasets", subject, "dataset_ids", dataset_ids, list_datasets(), delete_all=delete_all)
 
 
 def _dataset(dataset_id: str) -> Subject:
@@ -155,8 +161,8 @@ def download_document(dataset_id: str, document_id: str) -> Request:
 def delete_documents(dataset_id: str, document_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete documents with their chunks."""
     subject = Subject("document", "", DocumentNotFoundError)
-    everything = list_documents(dataset_id) if delete_all is True else None
-    return delete(_documents(dataset_id), subject, "document_ids", document_ids, everything)
+    everything = list_documents(dataset_id)
+    return delete(_documents(dataset_id), subject, "document_ids", document_ids, everything, delete_all=delete_all)
 
 
 def parse_documents(dataset_id: str, document_ids: Iterable[str]) -> Operation[None]:
@@ -234,7 +240,7 @@ def update_chunk(
     check_filters(content=content)
     body: dict[str, JsonValue] = dict(stated({"content": content}))
     if important_keywords is not None:
-        body["important_keywords"] = list(arguments.ids("important_keywords", important_keywords))
+        body["important_keywords"] = list(arguments.texts("important_keywords", important_keywords, empty=True))
     if available is not None:
         body["available"] = arguments.flag("available", available)
     if not body:
@@ -255,7 +261,7 @@ def create_chunk(
     where = _chunks(dataset_id, document_id)
     body: dict[str, JsonValue] = {"content": arguments.text("content", content)}
     for name, value in stated({"important_keywords": important_keywords, "questions": questions}):
-        body[name] = cast("JsonValue", arguments.ids(name, value))
+        body[name] = cast("JsonValue", arguments.texts(name, value))
     reply = yield Request("POST", where, json=body, subject=_document(document_id))
     return decoders.chunk(wire.mapping(wire.mapping(reply, "data"), "chunk"))
 
@@ -296,7 +302,7 @@ def retrieve(  # noqa: C901 - one line for each option
     """Search datasets."""
     arguments.text("question", question)
     arguments.positive("limit", limit)
-    lists = {"dataset_ids": dataset_ids, "document_ids": document_ids, "cross_languages": cross_languages}
+    lists = {"dataset_ids": dataset_ids, "document_ids": document_ids}
     fractions = {"similarity_threshold": similarity_threshold, "vector_similarity_weight": vector_similarity_weight}
     flags = {"keyword": keyword, "use_kg": use_kg, "toc_enhance": toc_enhance}
     # The default is on ≤ 0.23.1 and off since.
@@ -309,8 +315,10 @@ def retrieve(  # noqa: C901 - one line for each option
     }
     fields: dict[str, JsonValue] = {}
     if metadata_fields is not None:
-        fields["fields"] = list(arguments.ids("metadata_fields", metadata_fields))
+        fields["fields"] = list(arguments.texts("metadata_fields", metadata_fields))
     options["reference_metadata"] = {"include": True, **fields}  # others than ≥ 0.25.6 leave it aside
+    if cross_languages is not None:
+        options["cross_languages"] = list(arguments.texts("cross_languages", cross_languages))
     if rerank_id is not None:
         options["rerank_id"] = arguments.text("rerank_id", rerank_id)
     if top_k is not None:

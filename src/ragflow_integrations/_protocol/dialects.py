@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ragflow_integrations import errors
@@ -29,14 +29,16 @@ Version: TypeAlias = tuple[int, int, int]
 _OLDEST: Version = (0, 17, 0)
 _NEWEST: Version = (999, 0, 0)
 _logger = logging.getLogger("ragflow_integrations")
-_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
-_UNAUTHORIZED, _NOT_FOUND = 401, 404
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?P<after>-\d+-g)?")
+_OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
 _LOOKED_AT = 2000  # characters of a message: patterns with a gap take quadratic time on a long one
 _PATCHES = 99  # stands for "any patch of this minor version" in an upper bound
 
 
 class EndpointMissing(ProtocolError):  # noqa: N818 - a signal between protocol modules; callers see another error
     """The server has no such path or method."""
+
+    http_status = 200
 
 
 # ------------------------------------------------------------------------------------------------------------------ errors
@@ -281,48 +283,40 @@ def _text(version: Version) -> str:
     return ".".join(str(part) for part in version)
 
 
-class Profile:
-    """What is known of the server at one base URL: the range of versions it can be.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What replies have told of a server.
 
-    Args:
-        server: Names the server in logs.
+    Attributes:
+        low: The oldest release it can be.
+        high: The newest.
+        version: Its own word.
+        probed: Whether it was asked all it can be asked.
     """
 
-    def __init__(self, server: str = "the server") -> None:
-        self.server = server
-        self.low: Version = _OLDEST
-        self.high: Version = _NEWEST
-        self.version: str | None = None
-        self.probed = False
+    low: Version = _OLDEST
+    high: Version = _NEWEST
+    version: str | None = None
+    probed: bool = False
 
-    def forget(self) -> None:
-        """Start anew."""
-        if (self.low, self.high) != (_OLDEST, _NEWEST):
-            # As text: a handler may format the line when the profile has changed.
-            _logger.info("%s was RAGFlow %s; it is asked anew", self.server, str(self))
-        self.low, self.high, self.version, self.probed = _OLDEST, _NEWEST, None, False
-
-    def learn(self, low: Version = _OLDEST, high: Version = _NEWEST) -> None:
+    def narrowed(self, low: Version = _OLDEST, high: Version = _NEWEST) -> Known:
         """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
-        before = self.low, self.high
         if low > self.high or high < self.low:
-            _logger.info("%s is RAGFlow %s no more", self.server, str(self))
-            self.low, self.high, self.version, self.probed = low, high, None, False
-        else:
-            self.low, self.high = max(low, self.low), min(high, self.high)
-        if (self.low, self.high) != before:
-            _logger.info("%s is RAGFlow %s", self.server, str(self))
+            return Known(low, high)
+        return replace(self, low=max(low, self.low), high=min(high, self.high))
 
-    def learn_version(self, text: str) -> None:
-        """Take the server's own word: `v0.27.0`, `v0.24.0-255-g7c32e20`, `v0.20.5 slim`; a commit or `unknown` says nothing."""
-        match = _VERSION.match(text.strip())
-        self.version = text.strip() or None
-        if match:
-            exact = (int(match[1]), int(match[2]), int(match[3]))
-            self.learn(exact, exact)
-            self.version = text.strip()
+    def told(self, text: str) -> Known:
+        """Take the server's own word: `v0.27.0`, `v0.20.5 slim`, `v0.24.0-255-g7c32e20`; a commit or `unknown` says nothing."""
+        text = text.strip()
+        match = _VERSION.match(text)
+        if match is None:
+            return replace(self, version=text or None)
+        low = high = (int(match[1]), int(match[2]), int(match[3]))
+        if match["after"]:  # built so many commits after that release
+            high = (low[0], low[1] + 1, 0)
+        return replace(self.narrowed(low, high), version=text)
 
-    def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
+    def observed(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> Known:
         """Take what a reply tells.
 
         Args:
@@ -334,17 +328,16 @@ class Profile:
         data = body.get("data") if body else None
         if missing:
             # ≤ 0.22.1 say it in a reply of HTTP 200, ≥ 0.23 with HTTP 404; a wrong method has HTTP 200 in all.
-            if status == _NOT_FOUND:
-                self.learn(low=(0, 23, 0))
-            if request.path == "/system/version" and not request.root:
-                self.learn(high=(0, 24, _PATCHES))
-        elif request.method == "GET" and request.path == "/chats":
+            known = self.narrowed(low=(0, 23, 0)) if status == _NOT_FOUND else self
+            return known.narrowed(high=(0, 24, _PATCHES)) if request.path == "/system/version" and not request.root else known
+        if request.method == "GET" and request.path == "/chats":
             if isinstance(data, list):
-                self.learn(high=(0, 24, _PATCHES))
-            elif isinstance(data, dict):
-                self.learn(low=(0, 25, 0))
+                return self.narrowed(high=(0, 24, _PATCHES))
+            if isinstance(data, dict):
+                return self.narrowed(low=(0, 25, 0))
         elif request.path.endswith("/system/version") and isinstance(data, str):
-            self.learn_version(data)
+            return self.told(data)
+        return self
 
     def supports(self, feature: Feature) -> bool | None:
         """Whether the server can; None where that is not known."""
@@ -357,7 +350,7 @@ class Profile:
         return None
 
     def info(self) -> ServerInfo:
-        """Give what is known."""
+        """Give it to callers."""
         newest = None
         if self.high != _NEWEST:
             newest = _text(self.high) if self.high[2] < _PATCHES else f"{self.high[0]}.{self.high[1]}.x"
@@ -368,50 +361,90 @@ class Profile:
         if self.low == self.high:
             return _text(self.low)
         low = "" if self.low == _OLDEST else f"{_text(self.low)} or newer"
-        high = "" if self.high == _NEWEST else f"{self.high[0]}.{self.high[1]}.x or older"
-        return " and ".join(part for part in (low, high) if part) or "of unknown version"
+        high = _text(self.high) if self.high[2] < _PATCHES else f"{self.high[0]}.{self.high[1]}.x"
+        older = "" if self.high == _NEWEST else f"{high} or older"
+        return " and ".join(part for part in (low, older) if part) or "of unknown version"
 
 
-def probe(profile: Profile) -> Operation[None]:
-    """Find out the server's version, by the ways its releases have (notes §1.12)."""
-    yield from _try(Request("GET", "/system/version", repeat="always"))  # ≥ 0.25
-    if profile.low != profile.high:
+class Profile:
+    """What is known of the server at one base URL, for all who use it at once: it changes whole or not at all.
+
+    Args:
+        server: Names the server in logs.
+    """
+
+    def __init__(self, server: str = "the server") -> None:
+        self.server = server
+        self.known = Known()
+
+    def take(self, known: Known) -> None:
+        """Replace what is known."""
+        before, self.known = self.known, known
+        if (before.low, before.high) == (known.low, known.high):
+            return
+        if known.low > before.high or known.high < before.low:
+            # As text: a handler may format the line when the profile has changed.
+            _logger.info("%s is RAGFlow %s no more", self.server, str(before))
+        _logger.info("%s is RAGFlow %s", self.server, str(known))
+
+    def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
+        """Take what a reply tells; see `Known.observed`."""
+        self.take(self.known.observed(request, status, body, missing=missing))
+
+
+def probe(profile: Profile) -> Operation[Known]:
+    """Find out the server's version, by the ways its releases have (notes §1.12).
+
+    What earlier replies told is left aside, since the server may have been replaced.
+    """
+    known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), Known())  # ≥ 0.25
+    if known.low != known.high:
+        request = Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
         try:
-            yield Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
+            known, _ = yield from _try(request, known, strict=True)
         except errors.AuthenticationError as error:
             if error.http_status != _UNAUTHORIZED:  # ≤ 0.23.1 want a login's token, and say so with HTTP 200
-                profile.learn(high=(0, 23, _PATCHES))
-        except errors.RAGFlowError:
-            pass
-    if profile.low != profile.high:
-        yield from _try(Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always"))
-    if profile.low != profile.high and profile.high < (0, 25, 0):
-        missing = yield from _try(Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True))  # ≥ 0.22
-        profile.learn(high=(0, 21, _PATCHES)) if missing else profile.learn(low=(0, 22, 0))
-        if not missing and profile.low < (0, 23, 0):
-            profile.learn(high=(0, 22, _PATCHES))  # ≥ 0.23 would have answered a missing path with HTTP 404
-    profile.probed = True
+                known = known.narrowed(high=(0, 23, _PATCHES))
+    if known.low != known.high:  # which any key may see: who may not has a wrong one
+        request = Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always")
+        known, _ = yield from _try(request, known, strict=True)
+    if known.low != known.high and known.high < (0, 25, 0):
+        request = Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True)  # ≥ 0.22
+        known, missing = yield from _try(request, known)
+        known = known.narrowed(high=(0, 21, _PATCHES)) if missing else known.narrowed(low=(0, 22, 0))
+        if not missing and known.low < (0, 23, 0):
+            known = known.narrowed(high=(0, 22, _PATCHES))  # ≥ 0.23 would have answered a missing path with HTTP 404
+    known = replace(known, probed=True)
+    profile.take(known)
+    return known
 
 
-def _try(request: Request) -> Operation[bool]:
-    """Send a probe; gives whether the server has no such path. Other refusals tell nothing."""
+def _try(request: Request, known: Known, *, strict: bool = False) -> Operation[tuple[Known, bool]]:
+    """Send a probe; gives what is known then, and whether the server has no such path. Other refusals tell nothing.
+
+    Raises:
+        AuthenticationError: The key is refused, and `strict`.
+    """
     try:
-        yield request
-    except EndpointMissing:
-        return True
+        body = yield request
+    except EndpointMissing as error:
+        return known.observed(request, error.http_status, None, missing=True), True
     except errors.AuthenticationError:
-        if request.path == "/chats":  # which any key may see: this one is wrong
+        if strict:
             raise
     except errors.APIError:
         pass
-    return False
+    else:
+        return known.observed(request, _OK, body), False
+    return known, False
 
 
 def find_out(profile: Profile, feature: Feature) -> Operation[bool]:
     """Tell whether the server can, asking it for its version where the replies so far do not tell."""
-    if profile.supports(feature) is None and not profile.probed:
-        yield from probe(profile)
-    return profile.supports(feature) is True
+    known = profile.known
+    if known.supports(feature) is None and not known.probed:
+        known = yield from probe(profile)
+    return known.supports(feature) is True
 
 
 def takes_only_messages(profile: Profile) -> Operation[bool]:
@@ -419,28 +452,27 @@ def takes_only_messages(profile: Profile) -> Operation[bool]:
 
     It is asked again each time: a newer one would take the same body for something else, in silence.
     """
-    if not profile.supports(MESSAGES_ONLY):
-        return False
-    yield from _try(Request("GET", "/system/version", repeat="always"))
-    return profile.supports(MESSAGES_ONLY) is True
+    known = profile.known
+    if known.supports(MESSAGES_ONLY):
+        known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), known)
+    return known.supports(MESSAGES_ONLY) is True
 
 
 def require(profile: Profile, feature: Feature) -> Operation[None]:
     """Make sure the server can, asking it for its version where the replies so far do not tell.
 
     Raises:
-        UnsupportedByServerError: It cannot.
+        UnsupportedByServerError: It cannot, or does not tell enough of itself: an option is never dropped in silence.
     """
-    if profile.supports(feature) is None and not profile.probed:
-        yield from probe(profile)
-    elif profile.supports(feature) is False:
-        profile.forget()  # the server may have been upgraded: a refusal rests on fresh evidence
-        yield from probe(profile)
-    known = profile.supports(feature)
-    if known is False or (known is None and profile.high != _NEWEST):  # an old release that cannot be told from older ones
+    known = profile.known
+    can = known.supports(feature)
+    if can is False or (can is None and not known.probed):
+        known = yield from probe(profile)  # it may have been upgraded: a refusal rests on fresh evidence
+    can = known.supports(feature)
+    if can is False or (can is None and feature.broken is None):  # a release that is broken says so itself
         until = f" up to {feature.until[0]}.{feature.until[1]}" if feature.until else ""
         gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
         raise UnsupportedByServerError(
-            f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {profile}. "
+            f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {known}. "
             f"{feature.instead}".rstrip()
         )

@@ -90,10 +90,12 @@ def failure(body: JsonObject, request: Request, reply: Reply) -> errors.RAGFlowE
                 f"{_asked(request)} was answered with JSON that is not RAGFlow's (no `code`): is `base_url` another service?"
             )
     if endpoint_missing(reply.status, code, message):
-        return EndpointMissing(
+        missing = EndpointMissing(
             f"The server has no {request.method} {request.path}: either the path of `base_url` is wrong (give the server's "
             "root, without /api/v1), or this RAGFlow release lacks the call."
         )
+        missing.http_status = reply.status
+        return missing
     return _api_error(code, message, request, reply)
 
 

@@ -79,6 +79,7 @@ def listing(
         subject: What it is about.
     """
     given = dict(stated(filters))
+    before: list[T] = []  # the first item of the page before
 
     def page(number: int) -> Operation[Page[T]]:
         body = yield Request(
@@ -90,7 +91,10 @@ def listing(
         else:
             listed = data
         items = tuple(read(item) for item in wire.objects(listed))
-        # More than asked for: a release that does not know pages has sent everything.
+        if number > 1 and before == [*items[:1]]:
+            return Page((), last=True)  # a server that does not know pages sends the same again
+        before[:] = items[:1]
+        # More than asked for: such a server has sent everything.
         return Page(items, last=len(items) != PAGE_SIZE)
 
     return page
@@ -126,7 +130,9 @@ def found(item: T | None, missing: type[NotFoundError], text: str) -> T:
     return item
 
 
-def delete(where: str, subject: Subject, name: str, ids: Iterable[str] | None, everything: Pages[H] | None) -> Operation[None]:
+def delete(
+    where: str, subject: Subject, name: str, ids: Iterable[str] | None, everything: Pages[H], *, delete_all: bool
+) -> Operation[None]:
     """Delete by ids; some releases delete everything when given none, so none are never sent.
 
     Args:
@@ -134,11 +140,12 @@ def delete(where: str, subject: Subject, name: str, ids: Iterable[str] | None, e
         subject: What is deleted.
         name: Name of the argument, for messages.
         ids: Ids to delete.
-        everything: The listing whose items are all to be deleted; instead of `ids`.
+        everything: The listing of all there are.
+        delete_all: Whether to delete these, instead of `ids`.
     """
-    if (ids is None) == (everything is None):
+    if (ids is None) != arguments.flag("delete_all", delete_all):
         raise InvalidArgumentError(name, "and `delete_all=True` exclude each other: give exactly one of them")
-    wanted = [item.id for item in (yield from every(everything))] if everything else arguments.ids(name, ids)
+    wanted = [item.id for item in (yield from every(everything))] if delete_all else arguments.ids(name, ids)
     if not wanted:
         return
     body = yield Request("DELETE", where, json={"ids": list(wanted)}, subject=subject)

@@ -46,11 +46,7 @@ def _chat(chat_id: str) -> Subject:
 
 def _optional_ids(name: str, ids: Sequence[str]) -> JsonValue:
     """Check ids of which there may be none."""
-    return list(arguments.ids(name, ids)) if isinstance(ids, str) or ids else []
-
-
-def _described(description: str | None) -> dict[str, JsonValue]:
-    return {} if description is None else {"description": arguments.string("description", description)}
+    return [] if isinstance(ids, list | tuple) and not ids else list(arguments.ids(name, ids))
 
 
 def create_chat(
@@ -66,7 +62,7 @@ def create_chat(
         "name": arguments.text("name", name),
         "dataset_ids": _optional_ids("dataset_ids", dataset_ids),
         **chat_settings.body(llm, prompt),
-        **_described(description),
+        **arguments.described(description),
     }
     reply = yield Request("POST", "/chats", json=body, subject=Subject("chat assistant", name))
     return decoders.chat(wire.mapping(reply, "data"))
@@ -85,13 +81,13 @@ def update_chat(
     """Change a chat assistant; what is not named stays."""
     arguments.text("chat_id", chat_id)
     check_filters(name=name)
-    body = chat_settings.body(llm, prompt) | dict(stated({"name": name})) | _described(description)
+    body = chat_settings.body(llm, prompt) | dict(stated({"name": name})) | arguments.described(description)
     if dataset_ids is not None:
         body["dataset_ids"] = _optional_ids("dataset_ids", dataset_ids)
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
     current = yield from get_chat(chat_id)
-    if profile.supports(dialects.CHATS_PATCHED):
+    if (yield from dialects.find_out(profile, dialects.CHATS_PATCHED)):
         method = "PATCH"
     else:
         kept: dict[str, JsonValue] = (
@@ -130,7 +126,7 @@ def find_chat(name: str) -> Operation[Chat]:
 def delete_chats(chat_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete chat assistants and their sessions."""
     subject = Subject("chat assistant", "", ChatNotFoundError)
-    return delete("/chats", subject, "chat_ids", chat_ids, list_chats() if delete_all is True else None)
+    return delete("/chats", subject, "chat_ids", chat_ids, list_chats(), delete_all=delete_all)
 
 
 # ---------------------------------------------------------------------------------------------------------------- sessions
@@ -174,8 +170,8 @@ def get_session(chat_id: str, session_id: str) -> Operation[Session]:
 def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of a chat assistant."""
     subject = Subject("session", "", SessionNotFoundError)
-    everything = list_sessions(chat_id) if delete_all is True else None
-    return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything)
+    everything = list_sessions(chat_id)
+    return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything, delete_all=delete_all)
 
 
 def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Session]:
@@ -277,8 +273,8 @@ def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
 def delete_agent_sessions(agent_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of an agent."""
     subject = Subject("session", "", SessionNotFoundError)
-    everything = list_agent_sessions(agent_id) if delete_all is True else None
-    return delete(_agent_sessions(agent_id), subject, "session_ids", session_ids, everything)
+    everything = list_agent_sessions(agent_id)
+    return delete(_agent_sessions(agent_id), subject, "session_ids", session_ids, everything, delete_all=delete_all)
 
 
 # ------------------------------------------------------------------------------------------------------------------ server
@@ -293,9 +289,8 @@ def related_questions(question: str) -> Operation[list[str]]:
 
 def server(profile: dialects.Profile) -> Operation[ServerInfo]:
     """Find out what the server is."""
-    profile.forget()
-    yield from dialects.probe(profile)
-    return profile.info()
+    known = yield from dialects.probe(profile)
+    return known.info()
 
 
 def health() -> Operation[Health]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from ragflow_integrations._adapters import Clients
+from ragflow_integrations._forks import Lock, begin_anew
 from ragflow_integrations._settings import Settings
 from ragflow_integrations._types import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations.client import RAGFlowClient
@@ -39,7 +39,7 @@ class OwnClient(RAGFlowClient):
         return self._settings == Settings.of(base_url, api_key, timeout, retries)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Shared:
     """What all components with the same client share.
 
@@ -51,7 +51,14 @@ class Shared:
 
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     creating: dict[tuple[int, str], Future[None]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        begin_anew(self)
+
+    def after_fork(self) -> None:
+        """Wait for no session that a thread of the parent creates."""
+        self.creating.clear()
 
     def claim(self, store: MutableMapping[str, str], key: str) -> str | Future[None] | None:
         """Look up a conversation's session.
@@ -130,7 +137,7 @@ async def arun(flow: Flow[T]) -> T:
 
 # Keyed by the client and not kept in the components, since LangChain makes a new one for every call with `configurable_fields`.
 _SHARED: WeakKeyDictionary[AnyClient, Shared] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_LOCK = Lock()
 
 
 def shared_by(client: AnyClient) -> Shared:
