@@ -299,7 +299,7 @@ class Connection:
     async def read_ahead(self) -> None:
         """Read a reply that is no event stream, so that a refusal is raised by the call itself."""
         while not self.reader.done and not self.reader.began:
-            self.ready += await self.fill()
+            await self.fill()
         if self.reader.error is not None and not self.ready:
             raise self.reader.error
 
@@ -307,6 +307,7 @@ class Connection:
         """Read to the end; give the answer."""
         try:
             while not self.reader.done:
+                self.ready.clear()
                 await self.fill()
         finally:
             self.close()
@@ -315,8 +316,8 @@ class Connection:
         assert self.reader.answer is not None  # noqa: S101 - done without error
         return self.reader.answer
 
-    async def fill(self) -> list[AnswerEvent]:
-        """Read a block; give the events it completes."""
+    async def fill(self) -> None:
+        """Read a block; the events it completes are added to `ready`, where they stay whatever happens then."""
         failure: RAGFlowError | None = None
         block = b""
         try:
@@ -325,23 +326,22 @@ class Connection:
             block = self._left(problem)
             if not block:
                 failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
-        except BaseException:
-            self.close()  # cancelled
+        except BaseException as cancelled:
+            self.close(cancelled)
             raise
         if self.closed:
             failure = _failures.closed(self.reader.partial)
         if failure is not None:
-            self._exchange.end(failure)
-            self.close()
+            self.close(failure)
             raise failure
-        events = self.reader.feed(block) if block else self.reader.finish()
+        self.ready += self.reader.feed(block) if block else self.reader.finish()
         if self.reader.done:
-            await _drain(self._response)
             if self.reader.error is not None:
                 _failures.hide_key(self.reader.error, self._settings)
-            self._exchange.end(self.reader.error)
-            self._give_up()
-        return events
+            try:
+                await _drain(self._response)
+            finally:
+                self._end(self.reader.error)
 
     def _left(self, problem: Exception) -> bytes:
         """Give what came before the connection broke: aiohttp has it, and gives its exception first; it comes again."""
@@ -351,11 +351,16 @@ class Connection:
         content.set_exception(problem)
         return left
 
-    def close(self) -> None:
+    def close(self, error: BaseException | None = None) -> None:
         """Close the connection, if it is open."""
         self.closed = True
-        self._exchange.end()
-        self._give_up()
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        try:
+            self._exchange.end(error)
+        finally:  # what is told of it may fail, by a handler's or an exporter's fault
+            self._give_up()
 
 
 class AsyncAnswerStream:
@@ -372,7 +377,6 @@ class AsyncAnswerStream:
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
-        self._ready: list[AnswerEvent] = []
         self._at = 0
         self._closed = False
         self._opening: asyncio.Timeout | None = None
@@ -392,7 +396,6 @@ class AsyncAnswerStream:
                 raise
             finally:
                 self._opening = None
-            self._ready = self._connection.ready
         return self
 
     @property
@@ -417,9 +420,9 @@ class AsyncAnswerStream:
 
     async def __anext__(self) -> AnswerEvent:
         await self._open()
-        while self._at >= len(self._ready):
-            connection = self._connection
-            if connection is None or connection.closed:
+        connection = self._connection
+        while connection is not None and self._at >= len(connection.ready):
+            if connection.closed:
                 raise StopAsyncIteration
             if connection.reader.done:
                 connection.closed = True
@@ -427,17 +430,19 @@ class AsyncAnswerStream:
                     raise connection.reader.error
                 raise StopAsyncIteration
             self._at = 0
-            self._ready = []
-            self._ready = await connection.fill()
-        event = self._ready[self._at]
+            connection.ready = []
+            await connection.fill()
+        if connection is None:
+            raise StopAsyncIteration
+        event = connection.ready[self._at]
         self._at += 1
         return event
 
     async def aclose(self) -> None:
         """Close the connection, if it is open or being opened, also from another task."""
         self._closed = True
-        self._ready = []
         if self._connection is not None:
+            self._connection.ready = []
             self._connection.close()
         elif self._opening is not None:
             self._opening.reschedule(0)

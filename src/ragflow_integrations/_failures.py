@@ -61,10 +61,12 @@ def no_connection(settings: Settings, why: object) -> ConnectionFailedError:
 
 def broken(settings: Settings, problem: BaseException) -> ConnectionFailedError:
     """The connection broke before a reply was whole, or what came is no HTTP."""
+    why = str(problem)
+    if len(why) > _SHOWN:  # of what is no HTTP, aiohttp's exception shows all that came
+        why = why[:_SHOWN] + "…"  # which `hide_key` looks for
     return ConnectionFailedError(
-        # Of what is no HTTP, aiohttp's exception shows all that came.
-        f"The connection to {settings.base_url} failed: {type(problem).__name__}: {str(problem)[:_SHOWN]}. Try again; if it "
-        "stays, see the server's log."
+        f"The connection to {settings.base_url} failed: {type(problem).__name__}: {why}. Try again; if it stays, see the "
+        "server's log."
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -66,6 +67,7 @@ class _Told(Exchange):
         self._status: int | None = None
         self._seconds = 0.0
         self._ended: int | None = None
+        self._process = os.getpid()
         self._began = time.perf_counter()
 
     @property
@@ -94,6 +96,8 @@ class _Told(Exchange):
 
     def tell(self, error: BaseException | None = None) -> None:
         """Write the line, end the span."""
+        if self._process != os.getpid():
+            return  # it is the parent's to tell, not a forked child's
         kind = type(error).__qualname__ if error is not None else None
         if self._span is not None:
             self._span.end(self._status, kind, self._seconds, self._ended)

@@ -416,8 +416,10 @@ class AnswerStream:
     def _end(self, error: RAGFlowError | None = None) -> None:
         if error is not None:
             _failures.hide_key(error, self._settings)
-        self._exchange.end(error)
-        self._finalizer()
+        try:
+            self._exchange.end(error)
+        finally:  # what is told of it may fail, by a handler's or an exporter's fault
+            self._finalizer()
 
     def __enter__(self) -> Self:
         return self

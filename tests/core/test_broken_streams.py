@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations import (
+    AsyncRAGFlowClient,
+    Completed,
     ConnectionFailedError,
     ProtocolError,
     RequestTimeoutError,
     StreamInterruptedError,
     TextDelta,
 )
-from tests.core.scripts import HISTORY, QUESTION
+from tests.core.driver import KEY
+from tests.core.scripts import HISTORY, QUESTION, Held
 from tests.support.leaks import wait_until
 from tests.support.sse import (
     DONE,
@@ -256,3 +259,37 @@ def test_an_endless_event_is_given_up(connect: Connect) -> None:
         assert "67108864 bytes" in str(outcome.error)
         assert outcome.text == "Batteries last "
         driver.shut()
+
+
+async def test_text_that_came_is_given_after_a_reader_gave_up_waiting_for_the_end() -> None:
+    """The server ends its answer and then says nothing more; the reader's patience is shorter than the drain's."""
+    begun = Held(native_delta("Hello") + terminator())
+    with WireServer(begun) as server:
+        async with AsyncRAGFlowClient(server.base_url, KEY, timeout=5) as client:
+            stream = await client.stream(**QUESTION)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await anext(stream)
+            events = [event async for event in stream]
+            assert events[0] == TextDelta("Hello")
+            assert isinstance(events[-1], Completed)
+            assert client._settings.turns._lines == {}
+            await stream.aclose()
+    assert begun.was_closed()
+
+
+@pytest.mark.parametrize("before", range(240, 300, 4))
+def test_no_part_of_the_key_is_shown_where_the_words_are_cut(before: int, connect: Connect) -> None:
+    text = b"x" * before + KEY.encode() + b"x" * 400
+
+    def plain(exchange: Exchange) -> None:
+        exchange.reply(200, (("Content-Type", "text/plain"),), text)
+
+    def no_http(exchange: Exchange) -> None:
+        exchange.raw(text + b"\r\n\r\n")
+        exchange.close()
+
+    for say in (plain, no_http):
+        with WireServer(say) as server:
+            error = connect(server.base_url, max_retries=0).fails(lambda client: client.chats.list())
+        assert KEY[:12] not in f"{error!r}{vars(error)}"

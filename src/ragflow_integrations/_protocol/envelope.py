@@ -137,7 +137,7 @@ def retry_after(reply: Reply) -> float | None:
 def _not_an_envelope(reply: Reply, request: Request, text: bytes) -> errors.RAGFlowError:
     html = text.startswith(b"<")
     title = _TITLE.search(text)
-    shown = _shorten((title[1].strip() if title else text[:_SHOWN]).decode("utf-8", "replace"))
+    shown = _shorten((title[1].strip() if title else text[: _SHOWN * 4]).decode("utf-8", "replace"))
     if reply.status >= _CLIENT_ERROR and not endpoint_missing(reply.status, None, ""):
         return _api_error(None, f"{'a web page' if html else 'plain text'}: {shown}" if text else "", request, reply)
     if html:
