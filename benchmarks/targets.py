@@ -131,7 +131,13 @@ TARGETS = (
         why=_PIECE,
     ),
     Target("LangChain `.astream` as it is / LangChain alone", 1.3, _cpu("deltas", "lc-async", "lc-floor-async")),
-    Target("LangChain `.stream` / langchain-openai", 0.17, _cpu("deltas", "lc", "lc-openai"), ("deltas", "lc"), why=_PIECE),
+    Target(
+        "LangChain `.stream`, stateless / langchain-openai, which is on the same route",
+        0.17,
+        _cpu("deltas", "lc-stateless", "lc-openai"),
+        ("deltas", "lc-stateless"),
+        why=_PIECE,
+    ),
     Target("LlamaIndex `stream_chat` / LlamaIndex alone", 1.6, _cpu("deltas", "li", "li-floor"), ("deltas", "li"), why=_PULLED),
     Target(
         "LlamaIndex `astream_chat` / LlamaIndex alone, pieces not merged",
