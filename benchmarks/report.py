@@ -29,9 +29,11 @@ _PACKAGES = (
     "openai",
     "httpx",
 )
-_IMPORTS = """The core loads most of its modules with the first client and the first question: see the line below it. The half of each
-framework is imported behind the framework itself, since how long LangChain's modules take depends on how deep in the stack
-their import begins: about 430 ms at the top, 530 ms below another module's import, which would be laid at our door."""
+_IMPORTS = (
+    "The core loads most of its modules with the first client and the first question: see the line below it. The half of each "
+    "framework is imported behind the framework itself, since how long LangChain's modules take depends on how deep in the "
+    "stack their import begins: about 430 ms at the top, 530 ms below another module's import, which would be laid at our door."
+)
 _HEADINGS: dict[Column, str] = {
     "cpu": "CPU",
     "first": "first piece, ms",
