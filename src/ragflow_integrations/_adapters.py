@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from ragflow_integrations._forks import Lock
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.models import Chunk, Citation, JsonValue, Timeout
+
+G = TypeVar("G")
+T = TypeVar("T")
 
 
 class Clients:
@@ -59,34 +62,32 @@ class Clients:
     @property
     def sync(self) -> RAGFlowClient:
         """The synchronous client."""
-        if isinstance(self.given, RAGFlowClient):
-            return self.given
-        twin = self._twin(self.given.as_sync)
-        assert isinstance(twin, RAGFlowClient)  # noqa: S101 - made just above
-        return twin
+        given = self.given
+        return given if isinstance(given, RAGFlowClient) else _twin(_SYNC, given, given.as_sync)
 
     @property
     def asynchronous(self) -> AsyncRAGFlowClient:
         """The asynchronous client."""
-        if not isinstance(self.given, RAGFlowClient):
-            return self.given
-        twin = self._twin(self.given.as_async)
-        assert not isinstance(twin, RAGFlowClient)  # noqa: S101 - made just above
-        return twin
+        given = self.given
+        return _twin(_ASYNC, given, given.as_async) if isinstance(given, RAGFlowClient) else given
 
     @property
     def twin(self) -> RAGFlowClient | AsyncRAGFlowClient | None:
         """The client of the other mode, if it was needed; all who share the client share it."""
-        return _TWINS.get(self.given)
-
-    def _twin(self, make: Callable[[], RAGFlowClient | AsyncRAGFlowClient]) -> RAGFlowClient | AsyncRAGFlowClient:
-        twin = self.twin or make()  # outside of the lock: it may import aiohttp
-        with _LOCK:
-            return _TWINS.setdefault(self.given, twin)
+        given = self.given
+        return _ASYNC.get(given) if isinstance(given, RAGFlowClient) else _SYNC.get(given)
 
 
-_TWINS: WeakKeyDictionary[RAGFlowClient | AsyncRAGFlowClient, RAGFlowClient | AsyncRAGFlowClient] = WeakKeyDictionary()
+_SYNC: WeakKeyDictionary[AsyncRAGFlowClient, RAGFlowClient] = WeakKeyDictionary()
+_ASYNC: WeakKeyDictionary[RAGFlowClient, AsyncRAGFlowClient] = WeakKeyDictionary()
 _LOCK = Lock()
+
+
+def _twin(twins: WeakKeyDictionary[G, T], given: G, make: Callable[[], T]) -> T:
+    """Give a client's twin, made once."""
+    twin = twins.get(given) or make()  # outside of the lock: it may import aiohttp
+    with _LOCK:
+        return twins.setdefault(given, twin)
 
 
 class Assistant:

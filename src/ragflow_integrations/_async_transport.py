@@ -326,7 +326,7 @@ class Connection:
             block = self._left(problem)
             if not block:
                 failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
-        except BaseException as cancelled:
+        except BaseException as cancelled:  # no `Exception`: the connection may not outlive the task that read it
             self.close(cancelled)
             raise
         if self.closed:

@@ -59,14 +59,14 @@ class Span:
         utils = sys.modules.get("opentelemetry.instrumentation.utils")
         return getattr(utils, "suppress_http_instrumentation", contextlib.nullcontext)()
 
-    def end(self, status: int | None, error: str | None, seconds: float, ended: int | None) -> None:
+    def end(self, status: int | None, error: str | None, seconds: float, ended: int) -> None:
         """End the span and record the duration.
 
         Args:
             status: HTTP status, if a reply came.
             error: Class of the error, if there was one.
             seconds: Duration.
-            ended: Time of the end in nanoseconds; None for now.
+            ended: Time of the end in nanoseconds since 1970.
         """
         if status is not None:
             self._attributes["http.response.status_code"] = status

@@ -280,7 +280,7 @@ def _document(document_id: str) -> Subject:
 # --------------------------------------------------------------------------------------------------------------- retrieval
 
 
-def retrieve(  # noqa: C901 - one line for each option
+def retrieve(
     profile: dialects.Profile,
     question: str,
     *,
@@ -328,6 +328,11 @@ def retrieve(  # noqa: C901 - one line for each option
     for name, feature in dialects.RETRIEVAL_FEATURES.items():
         if name in options or (name == "metadata_fields" and metadata_fields is not None):
             yield from dialects.require(profile, feature)
+    return (yield from _search(options, limit))
+
+
+def _search(options: JsonObject, limit: int) -> Operation[Retrieval]:
+    """Ask page by page, until there are as many chunks as wanted or no more."""
     size = min(limit, PAGE_SIZE)
     result = Retrieval()
     for page in range(1, limit // size + 2):
