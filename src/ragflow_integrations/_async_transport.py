@@ -19,7 +19,7 @@ from urllib3.filepost import encode_multipart_formdata
 from ragflow_integrations import _failures
 from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
-from ragflow_integrations._protocol.answers import MAX_DRAIN
+from ragflow_integrations._protocol.answers.reader import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
 from ragflow_integrations._protocol.retries import policy
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 
     from ragflow_integrations._observing import Exchange
-    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._protocol.completions import Completion
     from ragflow_integrations._protocol.http import Operation, Request
     from ragflow_integrations._protocol.listings import Pages

@@ -15,7 +15,7 @@ from ragflow_integrations.errors import (
 )
 
 if TYPE_CHECKING:
-    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._settings import Settings
     from ragflow_integrations.errors import RAGFlowError
 

@@ -17,7 +17,7 @@ from ragflow_integrations.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.dialects import Profile
+    from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.http import Request
 
 DEFAULT_BASE_URL = "http://localhost:9380"
@@ -34,7 +34,7 @@ class Server:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.profile = _protocol.dialects.Profile(base_url)
+        self.profile = _protocol.server_version.Profile(base_url)
         self.turns = Turns()
 
     @classmethod

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ragflow_integrations._observing import Exchange
-    from ragflow_integrations._protocol.answers import AnswerReader
+    from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._protocol.completions import Completion
     from ragflow_integrations._protocol.http import Operation, Request
     from ragflow_integrations._protocol.listings import Pages
@@ -397,7 +397,7 @@ class AnswerStream:
         with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, ValueError):
             if sock is not None:
                 sock.settimeout(DRAIN_SECONDS)
-            left, until = _protocol.answers.MAX_DRAIN, time.monotonic() + DRAIN_SECONDS
+            left, until = _protocol.reader.MAX_DRAIN, time.monotonic() + DRAIN_SECONDS
             while left > 0 and time.monotonic() < until and (block := next(self._blocks, b"")):
                 left -= len(block)
             if sock is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations import errors
-from ragflow_integrations._protocol.dialects import ERROR_TABLE
+from ragflow_integrations._protocol.compat.error_table import ERROR_TABLE
 from tests.core.driver import AGENT, CHAT, DATASET, SESSION
 from tests.core.scripts import HISTORY, QUESTION, said
 from tests.support.wire import WireServer

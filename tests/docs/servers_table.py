@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import dialects
-from ragflow_integrations._protocol.dialects import Feature, Known
+from ragflow_integrations._protocol.compat import features
+from ragflow_integrations._protocol.compat.server_version import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ragflow_integrations._protocol.compat.features import Feature
 
 PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
@@ -22,20 +24,20 @@ ALWAYS = (
 )
 
 
-def features() -> Iterable[Feature]:
-    yield dialects.AGENTS
-    yield from dialects.AGENT_FEATURES.values()
-    yield dialects.MESSAGES
-    yield from dialects.SESSION_FEATURES.values()
-    yield dialects.EFFORT_LEVELS
-    yield from dialects.STATELESS_FEATURES.values()
-    yield from dialects.RETRIEVAL_FEATURES.values()
+def limits() -> Iterable[Feature]:
+    yield features.AGENTS
+    yield from features.AGENT_FEATURES.values()
+    yield features.MESSAGES
+    yield from features.SESSION_FEATURES.values()
+    yield features.EFFORT_LEVELS
+    yield from features.STATELESS_FEATURES.values()
+    yield from features.RETRIEVAL_FEATURES.values()
 
 
 def table() -> str:
     rows = [["", *ERAS], ["---", *(":-:" for _ in ERAS)]]
     rows += [[what, *("yes" for _ in ERAS)] for what in ALWAYS]
-    rows += [[feature.what, *(_answer(feature, era) for era in ERAS)] for feature in features()]
+    rows += [[feature.what, *(_answer(feature, era) for era in ERAS)] for feature in limits()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -11,8 +11,8 @@ from ragflow_integrations.errors import AgentNotFoundError, ChatNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.completions import Completion
-    from ragflow_integrations._protocol.dialects import Profile
     from ragflow_integrations._protocol.http import Operation
     from ragflow_integrations.models import CompletionOptions
 

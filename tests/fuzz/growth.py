@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations import APIError, ProtocolError
 from ragflow_integrations._protocol import envelope
-from ragflow_integrations._protocol.answers import AnswerReader
+from ragflow_integrations._protocol.answers.reader import AnswerReader
 from ragflow_integrations._protocol.failures import FailureGate
 from ragflow_integrations._protocol.http import Reply, Request
 from ragflow_integrations._protocol.sse import EventStream

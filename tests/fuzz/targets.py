@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ragflow_integrations import Completed, ReasoningDelta, TextDelta
 from ragflow_integrations._protocol import envelope
-from ragflow_integrations._protocol.answers import AnswerReader, Asked
-from ragflow_integrations._protocol.dialects import Profile
+from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.compat.server_version import Profile
 from ragflow_integrations._protocol.http import Reply, Request, Subject
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite, strip_markers
 from ragflow_integrations.errors import ConnectionFailedError, RAGFlowError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ragflow_integrations import AnswerEvent
-    from ragflow_integrations._protocol.answers import Route
+    from ragflow_integrations._protocol.answers.reader import Route
     from ragflow_integrations._protocol.http import Operation
 
 ROUTES: tuple[Route, ...] = ("native", "openai", "agent")

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from ragflow_integrations import ProtocolError
-from ragflow_integrations._protocol.answers import AnswerReader
+from ragflow_integrations._protocol.answers.reader import AnswerReader
 from tests.fuzz.growth import too_fast
 from tests.fuzz.targets import asked
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, Completed, ProtocolError, ReasoningDelta, TextDelta
-from ragflow_integrations._protocol.answers import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
 from ragflow_integrations._protocol.http import Request, Subject
 from ragflow_integrations._protocol.sse import EventStream
 from tests.support.sse import DONE, chunk, event, native_cumulative, native_delta, openai_chunk, reference, terminator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ragflow_integrations import AnswerEvent
-    from ragflow_integrations._protocol.answers import Route
+    from ragflow_integrations._protocol.answers.reader import Route
 
 FOUND = reference(*(chunk(f"Fact {number}.") for number in range(4)))
 ASKED = Request("POST", "/chats/c/completions", subject=Subject("chat assistant", "c"))

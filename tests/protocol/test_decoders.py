@@ -9,7 +9,8 @@ import pytest
 
 from ragflow_integrations import ParsingProgress, ProtocolError
 from ragflow_integrations._protocol import decoders, wire
-from ragflow_integrations._protocol.dialects import Feature, Known
+from ragflow_integrations._protocol.compat.features import Feature
+from ragflow_integrations._protocol.compat.server_version import Known
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import Reply, Request, path
 from ragflow_integrations.errors import DocumentNotFoundError, NotFoundError

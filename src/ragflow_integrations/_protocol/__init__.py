@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ragflow_integrations._protocol import answers, completions, datasets, dialects, envelope, http, operations, retries
+    from ragflow_integrations._protocol import completions, datasets, envelope, http, operations, retries
+    from ragflow_integrations._protocol.answers import reader
+    from ragflow_integrations._protocol.compat import server_version
 
-__all__ = ["answers", "completions", "datasets", "dialects", "envelope", "http", "operations", "retries"]
+__all__ = ["completions", "datasets", "envelope", "http", "operations", "reader", "retries", "server_version"]
+
+_PACKAGES = {"reader": "answers.", "server_version": "compat."}
 
 
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_PACKAGES.get(name, '')}{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import arguments, wire
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -102,3 +102,30 @@ def _renamed(what: str, given: Mapping[str, JsonValue] | None, names: Mapping[st
                 raise InvalidArgumentError(what, f"has both {other!r} and {name!r}, two names of one setting; give one")
             _CHECKS[names[name]](f"{what}[{name!r}]", settings[name])
     return {new: settings[name] for new, name in found.items()}
+
+
+_OLD_PROMPT = {
+    "system": "prompt",
+    "prologue": "opener",
+    "quote": "show_quote",
+    "parameters": "variables",
+    # These releases store the weight given for the keywords as the embedding's (notes §1.3).
+    "vector_similarity_weight": "keywords_similarity_weight",
+    "rerank_id": "rerank_model",
+}
+_OLD_TOP_LEVEL = ("name", "description", "dataset_ids")
+
+
+def old_body(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Write the update of a chat assistant as ≤ 0.24 read it."""
+    llm = dict(wire.mapping(body, "llm_setting"))
+    if "llm_id" in body:
+        llm["model_name"] = body["llm_id"]
+    rest = {name: body[name] for name in body if name not in (*_OLD_TOP_LEVEL, "llm_id", "llm_setting", "prompt_config")}
+    prompt = {_OLD_PROMPT.get(name, name): value for name, value in {**wire.mapping(body, "prompt_config"), **rest}.items()}
+    old: dict[str, JsonValue] = {name: body[name] for name in _OLD_TOP_LEVEL if name in body}
+    if llm:
+        old["llm"] = llm
+    if prompt:
+        old["prompt"] = prompt
+    return old

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from ragflow_integrations._protocol import arguments, dialects, operations
-from ragflow_integrations._protocol.answers import AnswerReader, Asked, Route, whole_answer
+from ragflow_integrations._protocol import arguments, operations
+from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
+from ragflow_integrations._protocol.compat import features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations.citations import check_style, strip_markers
 from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
@@ -21,7 +22,7 @@ from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ragflow_integrations._protocol.dialects import Profile
+    from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations.models import JsonObject, JsonValue
 
 _EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
@@ -79,7 +80,7 @@ class Completion:
         """Tell whether a refusal says that the question must be put as `messages`; the profile learns it."""
         wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
         if wants:
-            profile.take(profile.known.narrowed(*dialects.MESSAGES_ONLY.span))
+            profile.take(profile.known.narrowed(*features.MESSAGES_ONLY.span))
         return wants
 
 
@@ -185,8 +186,8 @@ def begin(profile: Profile, asked: Subject, session_id: str | None, options: Com
         arguments.text("session_id", session_id)
     of_agent = asked.missing is AgentNotFoundError
     if of_agent:
-        yield from dialects.require(profile, dialects.AGENTS)
-    yield from _require(profile, dialects.AGENT_FEATURES if of_agent else dialects.SESSION_FEATURES, options)
+        yield from server_version.require(profile, features.AGENTS)
+    yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
     if session_id is not None:
         return session_id
     if of_agent:
@@ -196,12 +197,12 @@ def begin(profile: Profile, asked: Subject, session_id: str | None, options: Com
     return session.id
 
 
-def _require(profile: Profile, features: Mapping[str, dialects.Feature], options: CompletionOptions) -> Operation[None]:
-    for name, feature in features.items():
+def _require(profile: Profile, needed: Mapping[str, features.Feature], options: CompletionOptions) -> Operation[None]:
+    for name, feature in needed.items():
         if name in options:
-            yield from dialects.require(profile, feature)
+            yield from server_version.require(profile, feature)
     if options.get("reasoning_effort", "off") not in ("off", "medium"):
-        yield from dialects.require(profile, dialects.EFFORT_LEVELS)
+        yield from server_version.require(profile, features.EFFORT_LEVELS)
 
 
 def turn(
@@ -224,7 +225,7 @@ def turn(
     if "metadata_condition" in options:
         body["metadata_condition"] = dict(options["metadata_condition"])
     yield from _native_only(profile, body, options)
-    if (yield from dialects.takes_only_messages(profile)):
+    if (yield from server_version.takes_only_messages(profile)):
         del body["question"]
         stream = True
         session = yield from operations.get_session(asked.id, session_id)
@@ -252,7 +253,7 @@ def stateless(
     profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
-    yield from _require(profile, dialects.STATELESS_FEATURES, options)
+    yield from _require(profile, features.STATELESS_FEATURES, options)
     body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
     style = options.get("citation_style", "bracket")
     if not any(name in options for name in _NATIVE_ONLY):
@@ -282,7 +283,7 @@ def _native_only(profile: Profile, body: dict[str, JsonValue], options: Completi
         body["internet"] = options["internet"]
     effort = options.get("reasoning_effort")
     if effort is not None:
-        levels = yield from dialects.find_out(profile, dialects.EFFORT_LEVELS)
+        levels = yield from server_version.find_out(profile, features.EFFORT_LEVELS)
         body["reasoning"] = _EFFORTS[effort] if levels else effort != "off"
 
 

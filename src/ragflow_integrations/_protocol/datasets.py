@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, cast
 
-from ragflow_integrations._protocol import arguments, decoders, dialects, wire
+from ragflow_integrations._protocol import arguments, decoders, wire
+from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
     PAGE_SIZE,
@@ -148,7 +149,7 @@ def _change(where: str, body: JsonObject, subject: Subject) -> Operation[None]:
     """Change something with PATCH, or with PUT where that is the only verb (≤ 0.24)."""
     try:
         yield Request("PATCH", where, json=body, subject=subject)
-    except dialects.EndpointMissing:
+    except error_table.EndpointMissing:
         yield Request("PUT", where, json=body, subject=subject)
 
 
@@ -281,7 +282,7 @@ def _document(document_id: str) -> Subject:
 
 
 def retrieve(
-    profile: dialects.Profile,
+    profile: server_version.Profile,
     question: str,
     *,
     dataset_ids: Sequence[str],
@@ -325,9 +326,9 @@ def retrieve(
         options["top_k"] = arguments.positive("top_k", top_k)
     if metadata_condition is not None:
         options["metadata_condition"] = arguments.json_object("metadata_condition", metadata_condition)
-    for name, feature in dialects.RETRIEVAL_FEATURES.items():
+    for name, feature in features.RETRIEVAL_FEATURES.items():
         if name in options or (name == "metadata_fields" and metadata_fields is not None):
-            yield from dialects.require(profile, feature)
+            yield from server_version.require(profile, feature)
     return (yield from _search(options, limit))
 
 
@@ -339,7 +340,7 @@ def _search(options: JsonObject, limit: int) -> Operation[Retrieval]:
         try:
             reply = yield Request("POST", "/retrieval", json={**options, "page": page, "page_size": size}, repeat="always")
         except APIError as error:
-            if dialects.nothing_found(error):
+            if error_table.nothing_found(error):
                 break
             raise
         part = decoders.retrieval(wire.mapping(reply, "data"))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol import wire
-from ragflow_integrations._protocol.dialects import ERROR_TABLE, EndpointMissing, endpoint_missing
+from ragflow_integrations._protocol.compat.error_table import ERROR_TABLE, EndpointMissing, endpoint_missing
 from ragflow_integrations.errors import ErrorResponse, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
-    from ragflow_integrations._protocol.dialects import Profile
+    from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.http import Reply, Request
     from ragflow_integrations.models import JsonObject
 
@@ -30,7 +30,7 @@ def decode(reply: Reply, request: Request, profile: Profile | None = None) -> Js
         The whole JSON object of a success: `{"code": 0, "data": …}`, or an OpenAI object.
 
     Raises:
-        APIError: The server refused; see `dialects.ERROR_TABLE`.
+        APIError: The server refused; see `compat.error_table.ERROR_TABLE`.
         ProtocolError: It is not a reply of RAGFlow's API.
     """
     text = reply.body.lstrip()

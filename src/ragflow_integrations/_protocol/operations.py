@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import arguments, chat_settings, decoders, dialects, wire
+from ragflow_integrations._protocol import arguments, chat_settings, decoders, wire
+from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations._protocol.listings import (
     Page,
@@ -69,7 +70,7 @@ def create_chat(
 
 
 def update_chat(
-    profile: dialects.Profile,
+    profile: server_version.Profile,
     chat_id: str,
     *,
     name: str | None = None,
@@ -87,14 +88,14 @@ def update_chat(
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
     current = yield from get_chat(chat_id)
-    if (yield from dialects.find_out(profile, dialects.CHATS_PATCHED)):
+    if (yield from server_version.find_out(profile, features.CHATS_PATCHED)):
         method = "PATCH"
     else:
         kept: dict[str, JsonValue] = (
             {"dataset_ids": list(current.dataset_ids)} if current.dataset_ids else {}
         )  # none is refused
         # 0.22–0.24 detach the datasets of an assistant whose update does not name them.
-        method, body = "PUT", dialects.old_chat_body({**kept, "name": current.name, **body})
+        method, body = "PUT", chat_settings.old_body({**kept, "name": current.name, **body})
     yield Request(method, path("chats", chat_id), json=body, subject=_chat(chat_id))
     return (yield from get_chat(chat_id))
 
@@ -152,7 +153,7 @@ def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | No
         try:
             return (yield from pages(number))
         except APIError as error:
-            dialects.refuse_if_sessions_unreadable(error)
+            error_table.refuse_if_sessions_unreadable(error)
             raise
 
     return page
@@ -185,22 +186,22 @@ def _session(chat_id: str, session_id: str) -> str:
     return _sessions(chat_id) + path(arguments.text("session_id", session_id))
 
 
-def delete_message(profile: dialects.Profile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
+def delete_message(profile: server_version.Profile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
     """Delete a turn: question and answer, which share the id."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id))
-    yield from dialects.require(profile, dialects.MESSAGES)
+    yield from server_version.require(profile, features.MESSAGES)
     yield Request("DELETE", where, subject=_chat(chat_id))
 
 
 def rate_message(
-    profile: dialects.Profile, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None
+    profile: server_version.Profile, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None
 ) -> Operation[None]:
     """Rate an answer."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id), "feedback")
     body: dict[str, JsonValue] = {"thumbup": arguments.flag("helpful", helpful)}
     if comment is not None:
         body["feedback"] = arguments.string("comment", comment)
-    yield from dialects.require(profile, dialects.MESSAGES)
+    yield from server_version.require(profile, features.MESSAGES)
     yield Request("PUT", where, json=body, subject=_chat(chat_id))
 
 
@@ -247,10 +248,10 @@ def find_agent(title: str) -> Operation[Agent]:
     return found(one, AgentNotFoundError, no_such("agent", title, "the title", "client.agents.list()"))
 
 
-def create_agent_session(profile: dialects.Profile, agent_id: str) -> Operation[Session]:
+def create_agent_session(profile: server_version.Profile, agent_id: str) -> Operation[Session]:
     """Create a session of an agent."""
     where = _agent_sessions(agent_id)
-    yield from dialects.require(profile, dialects.AGENTS)
+    yield from server_version.require(profile, features.AGENTS)
     reply = yield Request("POST", where, json={}, subject=_agent(agent_id))
     return decoders.session(wire.mapping(reply, "data"))
 
@@ -287,9 +288,9 @@ def related_questions(question: str) -> Operation[list[str]]:
     return list(wire.strings(reply, "data"))
 
 
-def server(profile: dialects.Profile) -> Operation[ServerInfo]:
+def server(profile: server_version.Profile) -> Operation[ServerInfo]:
     """Find out what the server is."""
-    known = yield from dialects.probe(profile)
+    known = yield from server_version.probe(profile)
     return known.info()
 
 
@@ -298,7 +299,7 @@ def health() -> Operation[Health]:
     for where, root in (("/system/healthz", False), ("/v1/system/healthz", True)):
         try:
             parts = yield Request("GET", where, root=root, repeat="always", plain=True)
-        except dialects.EndpointMissing:
+        except error_table.EndpointMissing:
             continue
         except APIError as error:  # a failing part is told with HTTP 500
             return Health(ok=False, parts={"error": error.message})

@@ -1,0 +1,82 @@
+"""Replies of agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import decoders, wire
+from ragflow_integrations._protocol.answers.native import NativeDecoder
+from ragflow_integrations.errors import ProtocolError
+from ragflow_integrations.models import InputRequest
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.answers.builder import AnswerBuilder
+    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations.errors import RAGFlowError
+    from ragflow_integrations.models import JsonObject, JsonValue
+
+
+class AgentDecoder(NativeDecoder):
+    """`/agents/{id}/completions`: workflow events ≥ 0.20, the chats' format before.
+
+    References come after the text, keyed by numbers that the markers hold (notes §1.10); so markers are numbered as they come.
+    """
+
+    def __init__(self, answer: AnswerBuilder, request: Request, reply: Reply) -> None:
+        super().__init__(answer, request, reply)
+        answer.by_key = True
+
+    def event(self, data: str) -> RAGFlowError | bool:
+        """Take an event."""
+        body = {} if data.strip() == "[DONE]" else wire.parse(data)
+        if "event" not in body:
+            return super().event(data)
+        self._workflow(body)
+        return False
+
+    def _workflow(self, body: JsonObject) -> None:
+        answer = self._answer
+        kind, data = wire.text(body, "event"), wire.mapping(body, "data")
+        answer.session_id = wire.text_or_none(body, "session_id") or answer.session_id
+        answer.message_id = wire.text_or_none(body, "message_id") or answer.message_id
+        if kind == "message":
+            answer.flag(data)
+            answer.add(wire.text(data, "content"))
+        elif kind == "user_inputs":
+            answer.input_request = InputRequest(inputs=wire.mapping(data, "inputs"), tips=wire.text(data, "tips"))
+        elif kind == "node_finished":
+            answer.failed = wire.text_or_none(data, "error") or answer.failed
+        elif kind == "workflow_finished":
+            answer.ended = True
+            answer.usage = decoders.usage(data.get("usage")) or answer.usage
+        if kind.startswith("node_") and (self._request.json or {}).get("return_trace"):
+            answer.trace.append(body)
+        self._keyed(data.get("reference"))
+
+    def _about(self, data: JsonObject) -> None:
+        super()._about(data)
+        self._keyed(data.get("reference"))
+
+    def _keyed(self, value: JsonValue) -> None:
+        found = value.get("chunks") if isinstance(value, dict) else None
+        if isinstance(found, list):
+            found = {str(at): item for at, item in enumerate(found)}
+        if isinstance(found, dict) and found:
+            self._answer.reference = decoders.reference(value)
+            self._answer.keyed = {
+                int(key): decoders.chunk(item, key=key)
+                for key, item in found.items()
+                if isinstance(item, dict) and key.isdecimal()
+            }
+
+    def whole(self, body: JsonObject) -> None:
+        """Take the reply of a call that does not stream: the last event of the run."""
+        last = wire.mapping(body, "data")
+        if "answer" in last:
+            super().whole(body)
+            return
+        if "event" not in last:
+            raise ProtocolError("The server answered an agent's run with neither an answer nor an event in `data`.")
+        data = wire.mapping(last, "data")
+        self._workflow(last)
+        self._answer.add(wire.text(data, "content"))

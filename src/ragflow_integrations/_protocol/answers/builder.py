@@ -1,0 +1,176 @@
+"""The answer in the making: what all routes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import failures, thinking
+from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
+from ragflow_integrations.models import (
+    Answer,
+    AnswerEvent,
+    CitationStyle,
+    InputRequest,
+    ReasoningDelta,
+    Reference,
+    TextDelta,
+)
+
+if TYPE_CHECKING:
+    from ragflow_integrations.errors import RAGFlowError
+    from ragflow_integrations.models import Chunk, JsonObject, Timings, Usage
+
+
+@dataclass(slots=True)
+class AnswerBuilder:
+    """An answer in the making.
+
+    Attributes:
+        style: Citation style.
+        complete_text: The server's whole final text, where it sends one.
+    """
+
+    style: CitationStyle = "bracket"
+    session_id: str | None = None
+    message_id: str | None = None
+    chat_id: str | None = None
+    model: str | None = None
+    reference: Reference | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    timings: Timings | None = None
+    complete_text: str | None = None
+    keyed: dict[int, Chunk] | None = None  # agents' chunks, by the keys their markers hold
+    failed: str | None = None  # a failure the server reported beside the text
+    ended: bool = False  # all was said; 0.25.3 ends an agent's stream without a terminator after that
+    input_request: InputRequest | None = None
+    agent_id: str | None = None
+    by_key: bool = False
+    trace: list[JsonObject] = field(default_factory=list)
+    flagged: bool = False  # thinking opened by a flag and not yet closed
+    _opened: int = 0  # pieces of reasoning before that flag
+    _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _shown: list[str] = field(default_factory=list)
+    _splitter: thinking.ThinkSplitter = field(default_factory=thinking.ThinkSplitter)
+    _gate: failures.FailureGate = field(default_factory=failures.FailureGate)
+    _rewriter: MarkerRewriter = field(init=False)
+
+    _numbers: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rewriter = MarkerRewriter(self.style, self._number)
+
+    def _number(self, key: int) -> int:
+        """Give the number to show for a marker: agents' keys are numbered in order of appearance."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1) if self.by_key else key + 1
+
+    def add(self, piece: str) -> None:
+        """Take more of the answer."""
+        if self.flagged:
+            self.think(piece)
+            return
+        if self._splitter.answering:
+            self._say(piece)
+            return
+        for is_thinking, part in self._splitter.feed(piece):
+            self.think(part) if is_thinking else self._say(part)
+
+    def think(self, piece: str) -> None:
+        """Take more thinking."""
+        if piece:
+            self._reasoning.append(piece)
+            self._pieces.append((ReasoningDelta, piece))
+
+    def flag(self, data: JsonObject) -> None:
+        """Take the thinking flags of an event (≥ 0.24); stray and doubled ones do no harm."""
+        if data.get("start_to_think") is True and not self.flagged:
+            self.flagged = True
+            self._opened = len(self._reasoning)
+        if data.get("end_to_think") is True:
+            self.flagged = False
+
+    @property
+    def tagged(self) -> bool:
+        """Whether thinking opened by a tag has not been closed."""
+        return self._splitter.thinking
+
+    def _say(self, piece: str) -> None:
+        if piece:
+            self._text.append(piece)
+            # Most pieces hold nothing that either looks for, and follow none they hold back.
+            if not (self._gate.open and self._rewriter.passes(piece)):
+                piece = self._rewriter.feed(self._gate.feed(piece))
+            self._show(piece)
+
+    def _show(self, piece: str) -> None:
+        if piece:
+            self._shown.append(piece)
+            self._pieces.append((TextDelta, piece))
+
+    def take_events(self, *, merged: bool) -> list[AnswerEvent]:
+        """Give the events since the last call; `merged` makes one of pieces of the same kind."""
+        pieces, self._pieces = self._pieces, []
+        if merged and len(pieces) > 1:
+            return [kind("".join(text for _, text in run)) for kind, run in groupby(pieces, itemgetter(0))]
+        return [kind(text) for kind, text in pieces]
+
+    @property
+    def partial(self) -> str:
+        """The text shown so far."""
+        return "".join(self._shown)
+
+    def finish(self) -> Answer | RAGFlowError:
+        """End the answer: what was held back is shown, then it is whole, or the LLM has failed."""
+        for is_thinking, part in self._splitter.finish():
+            self.think(part) if is_thinking else self._say(part)
+        said, reasoning = "".join(self._text), "".join(self._reasoning)
+        text = said
+        if self.complete_text:
+            # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
+            thought, text = thinking.split(self.complete_text)
+            reasoning = thought or reasoning
+        elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
+            text += "".join(self._reasoning[self._opened :])
+            reasoning = "".join(self._reasoning[: self._opened])
+        if not text and (self.flagged or self._splitter.thinking):
+            text, reasoning = reasoning, ""
+        if text.startswith(said):
+            self._say(text[len(said) :])
+        self._show(self._rewriter.feed(self._gate.finish()))
+        self._show(self._rewriter.finish())
+        failure = failures.find(text)
+        if failure is None and self.failed and not (self.ended and text):  # the workflow did not go on to an answer
+            beside = failures.find(self.failed)
+            failure = failures.Failure(text, beside.kind if beside else None, beside.detail if beside else self.failed)
+        if failure is not None:
+            return failure.error(rewrite(failure.partial, self.style, self._number).text)
+        rewritten = rewrite(text, self.style, self._number)
+        reference = self.reference or Reference()
+        if self.keyed:
+            first = [key for key in self._numbers if key in self.keyed]
+            order = first + [key for key in self.keyed if key not in self._numbers]
+            reference = replace(reference, chunks=tuple(self.keyed[key] for key in order))
+            self._numbers = {key: at for at, key in enumerate(order, 1)}
+            rewritten = rewrite(text, self.style, self._number)
+        return Answer(
+            text=rewritten.text,
+            reasoning=reasoning,
+            reference=reference,
+            citations=cite(rewritten, reference.chunks, lambda key: self._number(key) - 1),
+            session_id=self.session_id,
+            message_id=self.message_id,
+            chat_id=self.chat_id,
+            agent_id=self.agent_id,
+            model=self.model,
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            timings=self.timings,
+            citation_style=self.style,
+            input_request=self.input_request,
+            trace=tuple(self.trace),
+        )

@@ -1,0 +1,104 @@
+"""Replies of the native route of chat assistants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragflow_integrations._protocol import decoders, envelope, thinking, wire
+from ragflow_integrations.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.answers.builder import AnswerBuilder
+    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations.errors import RAGFlowError
+    from ragflow_integrations.models import JsonObject, JsonValue
+
+
+class NativeDecoder:
+    """`/chats/{id}/completions`: cumulative texts ≤ 0.23.1, deltas ≥ 0.24.
+
+    The key `final` is on every event of a delta stream, so the first event tells which it is; no version is needed.
+    """
+
+    def __init__(self, answer: AnswerBuilder, request: Request, reply: Reply) -> None:
+        self._answer = answer
+        self._request = request
+        self._reply = reply
+        self._delta: bool | None = None
+        self._began = False
+        self._final = False
+        self._beside: JsonObject | None = None
+        self._seen = ""
+
+    def event(self, data: str) -> RAGFlowError | bool:
+        """Take an event."""
+        if data.strip() == "[DONE]":  # the Go server's
+            return True
+        body = wire.parse(data)
+        content = body.get("data")
+        if body.get("code") != 0 or not content:
+            error = envelope.failure(body, self._request, self._reply)
+            if error is not None:
+                return error
+        if isinstance(content, dict):
+            self._content(content)
+        return content is True
+
+    def _content(self, data: dict[str, JsonValue]) -> None:
+        answered = data.pop("answer", "")
+        text = answered if isinstance(answered, str) else ""
+        if data != self._beside:  # most events say beside their text what the one before them said
+            self._beside = data
+            self._final = data.get("final") is True
+            if self._delta is None:
+                self._delta = "final" in data
+            self._about(data)
+            self._answer.flag(data)
+        if text and not self._began:
+            self._began = True
+            if text.startswith(thinking.OPEN):
+                self._delta = False  # asked for with `legacy` (≥ 0.26.1): deltas never hold the tag
+        if not self._delta:
+            self._cumulative(text)
+        elif not text:
+            pass  # an empty final one keeps what came before
+        elif self._final:
+            self._answer.complete_text = text
+        else:
+            self._answer.add(text)
+
+    def _cumulative(self, text: str) -> None:
+        """Show how far a text has grown; one that was rewritten inside replaces what came before at the end."""
+        # While it thinks, 0.17–0.23 close the tag on every event and open it again in the next.
+        grown = text.removesuffix(thinking.CLOSE) if text.startswith(thinking.OPEN) else text
+        if grown.startswith(self._seen):
+            self._answer.add(grown[len(self._seen) :])
+            self._seen = grown
+        if text:
+            self._answer.complete_text = text
+
+    def _about(self, data: JsonObject) -> None:
+        answer = self._answer
+        answer.session_id = wire.text_or_none(data, "session_id") or answer.session_id
+        answer.message_id = wire.text_or_none(data, "id") or answer.message_id
+        answer.chat_id = wire.text_or_none(data, "chat_id") or answer.chat_id
+        found = data.get("reference")
+        if _says_something(found):
+            answer.reference = decoders.reference(found)
+        prompt = data.get("prompt")
+        if isinstance(prompt, str) and prompt:
+            answer.timings = decoders.timings(prompt) or answer.timings
+
+    def whole(self, body: JsonObject) -> None:
+        """Take the reply of a call that does not stream."""
+        data = body.get("data")
+        if not isinstance(data, dict):
+            raise ProtocolError("The server answered a completion without an answer object in `data`.")
+        self._about(data)
+        self._answer.add(wire.text(data, "answer"))
+
+
+def _says_something(reference: JsonValue) -> bool:
+    if isinstance(reference, dict):
+        return bool(reference.get("chunks") or reference.get("doc_aggs") or reference.get("total"))
+    return bool(reference)

@@ -1,0 +1,214 @@
+"""Reads the reply of a completion, streamed or whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from ragflow_integrations._protocol import envelope
+from ragflow_integrations._protocol.answers.agent import AgentDecoder
+from ragflow_integrations._protocol.answers.builder import AnswerBuilder
+from ragflow_integrations._protocol.answers.native import NativeDecoder
+from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
+from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request
+from ragflow_integrations._protocol.sse import MAX_FRAME, EventStream
+from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
+from ragflow_integrations.models import Answer, AnswerEvent, CitationStyle, Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ragflow_integrations.models import JsonObject
+
+Route: TypeAlias = Literal["native", "openai", "agent"]
+
+#: Bytes read behind the terminator, so that the connection can be used again, before the reader gives up on its end.
+MAX_DRAIN = 64 * 1024
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: the format of the reply, the request (which names the assistant or agent), style and session."""
+
+    route: Route
+    request: Request
+    style: CitationStyle = "bracket"
+    session_id: str | None = None
+
+    def builder(self) -> AnswerBuilder:
+        """Begin the answer."""
+        subject = self.request.subject
+        asked = subject.id if subject else None
+        of_agent = self.route == "agent"
+        return AnswerBuilder(
+            style=self.style,
+            chat_id=None if of_agent else asked,
+            agent_id=asked if of_agent else None,
+            session_id=self.session_id,
+        )
+
+
+class Decoder(Protocol):
+    """Reads one route's replies into an assembler."""
+
+    def event(self, data: str) -> RAGFlowError | bool:
+        """Take an event's data; give an error, or whether it was the terminator."""
+        ...
+
+    def whole(self, body: JsonObject) -> None:
+        """Take the reply of a call that does not stream."""
+
+
+_DECODERS: dict[Route, Callable[[AnswerBuilder, Request, Reply], Decoder]] = {
+    "native": NativeDecoder,
+    "openai": OpenAIDecoder,
+    "agent": AgentDecoder,
+}
+
+
+def whole_answer(asked: Asked, body: JsonObject) -> Answer:
+    """Read the reply of a completion that does not stream.
+
+    Raises:
+        GenerationError: The LLM behind RAGFlow failed.
+        ProtocolError: There is no answer in it.
+    """
+    answer = asked.builder()
+    _DECODERS[asked.route](answer, asked.request, Reply(_OK, {}, b"")).whole(body)
+    done = answer.finish()
+    if isinstance(done, RAGFlowError):
+        raise done
+    return done
+
+
+class AnswerReader:
+    """Reads one streamed completion: bytes in, events out, no I/O.
+
+    After each `feed` and after `finish`, `error` holds what went wrong, if anything; it is to be raised once the events
+    given have been delivered, so that no text is lost. `done` says that nothing more is to come.
+
+    Args:
+        asked: What was asked.
+        status: HTTP status of the reply.
+        headers: Reply headers, names in lower case.
+        coalesce: Merge the deltas that one `feed` completes.
+        max_frame: Most bytes of one event.
+        max_body: Most bytes of a body that is no stream.
+    """
+
+    def __init__(
+        self,
+        asked: Asked,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        coalesce: bool = False,
+        max_frame: int = MAX_FRAME,
+        max_body: int = MAX_REPLY,
+    ) -> None:
+        self.error: RAGFlowError | None = None
+        self.done = False
+        self.answer: Answer | None = None
+        self._request = asked.request
+        self._reply = Reply(status, headers or {}, b"")
+        self._builder = asked.builder()
+        self._decoder = _DECODERS[asked.route](self._builder, asked.request, self._reply)
+        self._coalesce = coalesce
+        self._events = EventStream(max_frame=max_frame)
+        self._body = Body(max_body)
+        self._is_stream: bool | None = None if status == _OK else False
+        self._began = False
+
+    @property
+    def partial(self) -> str:
+        """Answer text given so far."""
+        return self._builder.partial
+
+    @property
+    def began(self) -> bool:
+        """Whether an event has come."""
+        return self._began
+
+    def feed(self, data: bytes) -> list[AnswerEvent]:
+        """Take bytes of the body as they come; give the events they complete."""
+        if self.done:
+            return []
+        try:
+            if not self._is_stream:
+                data = self._sniff(data)
+            return self._read(self._events.feed(data)) if self._is_stream else []
+        except RAGFlowError as error:
+            return self._fail(error)
+
+    def finish(self) -> list[AnswerEvent]:
+        """Take the end of the body."""
+        if self.done:
+            return []
+        if not self._is_stream:
+            return self._finish_body()
+        try:
+            given = self._read(self._events.finish())
+        except RAGFlowError as error:
+            given = self._fail(error)
+        if not self.done and self._builder.ended:
+            given += self._complete()
+        if not self.done and not self._began:
+            given += self._fail(
+                ProtocolError("The server sent something that is neither JSON nor an event stream: is it RAGFlow?")
+            )
+        if not self.done:
+            given += self._fail(
+                StreamInterruptedError(
+                    "The answer was cut off: the stream ended without its terminator (RAGFlow 0.22.1 does so after 60 s; "
+                    "otherwise a proxy or the server gave up). The text so far is in `partial`.",
+                    partial=self.partial,
+                )
+            )
+        return given
+
+    def _read(self, datas: Iterable[str]) -> list[AnswerEvent]:
+        for data in datas:
+            self._began = True
+            outcome = self._decoder.event(data)
+            if outcome is not False:
+                return self._complete() if outcome is True else self._fail(outcome)
+        return self._given()
+
+    def _complete(self) -> list[AnswerEvent]:
+        outcome = self._builder.finish()
+        if isinstance(outcome, RAGFlowError):
+            return self._fail(outcome)
+        self.done = True
+        self.answer = outcome
+        return [*self._given(), Completed(outcome)]
+
+    def _fail(self, error: RAGFlowError) -> list[AnswerEvent]:
+        self.done = True
+        if isinstance(error, ServerError | ProtocolError):
+            error.partial = self.partial
+        self.error = error
+        return self._given()
+
+    def _given(self) -> list[AnswerEvent]:
+        return self._builder.take_events(merged=self._coalesce)
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Tell a stream from a JSON or HTML body by its first byte: headers are not to be trusted (two, or wrong ones)."""
+        if self._is_stream is None and (head := data.lstrip()):
+            self._is_stream = head[:1] not in b"{[<"
+            if self._is_stream:
+                return head
+        self._body.add(data)
+        return b""
+
+    def _finish_body(self) -> list[AnswerEvent]:
+        """Read a body that is no stream: an error envelope, a web page, or a whole answer after all."""
+        body = self._body.whole()
+        if not body and self._reply.status == _OK:
+            return self._fail(StreamInterruptedError("The server closed the connection without sending a byte of the answer."))
+        try:
+            self._decoder.whole(envelope.decode(Reply(self._reply.status, self._reply.headers, body), self._request))
+        except RAGFlowError as error:
+            return self._fail(error)
+        return self._complete()

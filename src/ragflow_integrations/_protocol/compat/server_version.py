@@ -1,0 +1,228 @@
+"""Which release a server is.
+
+Nobody is asked for a version. A `Profile` per base URL narrows the range of versions the server can be, from the shape of
+its replies; what contradicts an earlier finding (the server was upgraded) replaces it. A call that needs to know more than
+the replies so far have told asks with `require`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragflow_integrations import errors
+from ragflow_integrations._protocol.compat.error_table import EndpointMissing
+from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
+from ragflow_integrations._protocol.http import Request
+from ragflow_integrations.errors import UnsupportedByServerError
+from ragflow_integrations.models import ServerInfo
+
+if TYPE_CHECKING:
+    from ragflow_integrations._protocol.http import Operation
+    from ragflow_integrations.models import JsonObject
+
+_OLDEST: Version = (0, 17, 0)
+_logger = logging.getLogger("ragflow_integrations")
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?P<after>-\d+-g)?")
+_OK, _UNAUTHORIZED, _NOT_FOUND = 200, 401, 404
+
+
+def _text(version: Version) -> str:
+    return ".".join(str(part) for part in version)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What replies have told of a server.
+
+    Attributes:
+        low: The oldest release it can be.
+        high: The newest.
+        version: Its own word.
+        probed: Whether it was asked all it can be asked.
+    """
+
+    low: Version = _OLDEST
+    high: Version = NEWEST
+    version: str | None = None
+    probed: bool = False
+
+    def narrowed(self, low: Version = _OLDEST, high: Version = NEWEST) -> Known:
+        """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
+        if low > self.high or high < self.low:
+            return Known(low, high)
+        return replace(self, low=max(low, self.low), high=min(high, self.high))
+
+    def told(self, text: str) -> Known:
+        """Take the server's own word: `v0.27.0`, `v0.20.5 slim`, `v0.24.0-255-g7c32e20`; a commit or `unknown` says nothing."""
+        text = text.strip()
+        match = _VERSION.match(text)
+        if match is None:
+            return replace(self, version=text or None)
+        low = high = (int(match[1]), int(match[2]), int(match[3]))
+        if match["after"]:  # built so many commits after that release
+            high = (low[0], low[1] + 1, 0)
+        return replace(self.narrowed(low, high), version=text)
+
+    def observed(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> Known:
+        """Take what a reply tells.
+
+        Args:
+            request: What was asked.
+            status: HTTP status.
+            body: The reply, None for an error.
+            missing: Whether the error is that there is no such path.
+        """
+        data = body.get("data") if body else None
+        if missing:
+            # ≤ 0.22.1 say it in a reply of HTTP 200, ≥ 0.23 with HTTP 404; a wrong method has HTTP 200 in all.
+            known = self.narrowed(low=(0, 23, 0)) if status == _NOT_FOUND else self
+            return known.narrowed(high=(0, 24, PATCHES)) if request.path == "/system/version" and not request.root else known
+        if request.method == "GET" and request.path == "/chats":
+            if isinstance(data, list):
+                return self.narrowed(high=(0, 24, PATCHES))
+            if isinstance(data, dict):
+                return self.narrowed(low=(0, 25, 0))
+        elif request.path.endswith("/system/version") and isinstance(data, str):
+            return self.told(data)
+        return self
+
+    def supports(self, feature: Feature) -> bool | None:
+        """Whether the server can; None where that is not known."""
+        if feature.broken and self.high >= feature.broken[0] and self.low <= feature.broken[1]:
+            return False if feature.broken[0] <= self.low and self.high <= feature.broken[1] else None
+        if self.high < feature.since or (feature.until is not None and self.low > feature.until):
+            return False
+        if self.low >= feature.since and (feature.until is None or self.high <= feature.until):
+            return True
+        return None
+
+    def info(self) -> ServerInfo:
+        """Give it to callers."""
+        newest = None
+        if self.high != NEWEST:
+            newest = _text(self.high) if self.high[2] < PATCHES else f"{self.high[0]}.{self.high[1]}.x"
+        return ServerInfo(version=self.version, oldest=_text(self.low), newest=newest)
+
+    def __str__(self) -> str:
+        """Give the range in words."""
+        if self.low == self.high:
+            return _text(self.low)
+        low = "" if self.low == _OLDEST else f"{_text(self.low)} or newer"
+        high = _text(self.high) if self.high[2] < PATCHES else f"{self.high[0]}.{self.high[1]}.x"
+        older = "" if self.high == NEWEST else f"{high} or older"
+        return " and ".join(part for part in (low, older) if part) or "of unknown version"
+
+
+class Profile:
+    """What is known of the server at one base URL, for all who use it at once: it changes whole or not at all.
+
+    Args:
+        server: Names the server in logs.
+    """
+
+    def __init__(self, server: str = "the server") -> None:
+        self.server = server
+        self.known = Known()
+
+    def take(self, known: Known) -> None:
+        """Replace what is known."""
+        before, self.known = self.known, known
+        if (before.low, before.high) == (known.low, known.high):
+            return
+        if known.low > before.high or known.high < before.low:
+            # As text: a handler may format the line when the profile has changed.
+            _logger.info("%s is RAGFlow %s no more", self.server, str(before))
+        _logger.info("%s is RAGFlow %s", self.server, str(known))
+
+    def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
+        """Take what a reply tells; see `Known.observed`."""
+        self.take(self.known.observed(request, status, body, missing=missing))
+
+
+def probe(profile: Profile) -> Operation[Known]:
+    """Find out the server's version, by the ways its releases have (notes §1.12).
+
+    What earlier replies told is left aside, since the server may have been replaced.
+    """
+    known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), Known())  # ≥ 0.25
+    if known.low != known.high:
+        request = Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
+        try:
+            known, _ = yield from _try(request, known, strict=True)
+        except errors.AuthenticationError as error:
+            if error.http_status != _UNAUTHORIZED:  # ≤ 0.23.1 want a login's token, and say so with HTTP 200
+                known = known.narrowed(high=(0, 23, PATCHES))
+    if known.low != known.high:  # which any key may see: who may not has a wrong one
+        request = Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always")
+        known, _ = yield from _try(request, known, strict=True)
+    if known.low != known.high and known.high < (0, 25, 0):
+        request = Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True)  # ≥ 0.22
+        known, missing = yield from _try(request, known)
+        known = known.narrowed(high=(0, 21, PATCHES)) if missing else known.narrowed(low=(0, 22, 0))
+        if not missing and known.low < (0, 23, 0):
+            known = known.narrowed(high=(0, 22, PATCHES))  # ≥ 0.23 would have answered a missing path with HTTP 404
+    known = replace(known, probed=True)
+    profile.take(known)
+    return known
+
+
+def _try(request: Request, known: Known, *, strict: bool = False) -> Operation[tuple[Known, bool]]:
+    """Send a probe; gives what is known then, and whether the server has no such path. Other refusals tell nothing.
+
+    Raises:
+        AuthenticationError: The key is refused, and `strict`.
+    """
+    try:
+        body = yield request
+    except EndpointMissing as error:
+        return known.observed(request, error.http_status, None, missing=True), True
+    except errors.AuthenticationError:
+        if strict:
+            raise
+    except errors.APIError:
+        pass
+    else:
+        return known.observed(request, _OK, body), False
+    return known, False
+
+
+def find_out(profile: Profile, feature: Feature) -> Operation[bool]:
+    """Tell whether the server can, asking it for its version where the replies so far do not tell."""
+    known = profile.known
+    if known.supports(feature) is None and not known.probed:
+        known = yield from probe(profile)
+    return known.supports(feature) is True
+
+
+def takes_only_messages(profile: Profile) -> Operation[bool]:
+    """Tell whether the server is one of `MESSAGES_ONLY`; an unknown one says so itself.
+
+    It is asked again each time: a newer one would take the same body for something else, in silence.
+    """
+    known = profile.known
+    if known.supports(MESSAGES_ONLY):
+        known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), known)
+    return known.supports(MESSAGES_ONLY) is True
+
+
+def require(profile: Profile, feature: Feature) -> Operation[None]:
+    """Make sure the server can, asking it for its version where the replies so far do not tell.
+
+    Raises:
+        UnsupportedByServerError: It cannot, or does not tell enough of itself: an option is never dropped in silence.
+    """
+    known = profile.known
+    can = known.supports(feature)
+    if can is False or (can is None and not known.probed):
+        known = yield from probe(profile)  # it may have been upgraded: a refusal rests on fresh evidence
+    can = known.supports(feature)
+    if can is False or (can is None and feature.broken is None):  # a release that is broken says so itself
+        until = f" up to {feature.until[0]}.{feature.until[1]}" if feature.until else ""
+        gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
+        raise UnsupportedByServerError(
+            f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {known}. "
+            f"{feature.instead}".rstrip()
+        )
