@@ -9,8 +9,9 @@ import pytest
 
 from ragflow_integrations.emulator import Emulator
 from tests.core.driver import DRIVERS
-from tests.core.eras import VERSIONS, Served
+from tests.core.eras import Served
 from tests.support import leaks
+from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ def emulators() -> Iterator[Callable[[str], Emulator]]:
         yield emulator
 
 
-@pytest.fixture(params=[(version, kind) for version in VERSIONS for kind in DRIVERS], ids="-".join)
+@pytest.fixture(params=[(version, kind) for version in RELEASES for kind in DRIVERS], ids="-".join)
 def served(request: pytest.FixtureRequest, emulators: Callable[[str], Emulator]) -> Iterator[Served]:
     version, kind = request.param
     emulator = emulators(version)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator import Emulator
     from tests.core.driver import Call, Driver
 
-VERSIONS = ["0.17.2", "0.19.1", "0.20.5", "0.22.1", "0.23.1", "0.24.0", "0.25.3", "0.25.6", "0.26.4", "0.27.0"]
 QUESTION = "What is the range of a cargo bike?"
 ANSWER = "45 kilometres"
 OPEN = (999, 0, 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol.compat import features
 from ragflow_integrations._protocol.compat.server_version import Known
+from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-ERAS = ("0.17.2", "0.19.1", "0.20.5", "0.22.1", "0.23.1", "0.24.0", "0.25.3", "0.25.6", "0.26.4", "0.27.0")
 ALWAYS = (
     "chat assistants, sessions, datasets, documents, chunks, retrieval",
     "questions in a session and without, whole and streamed, cited",
@@ -35,9 +35,9 @@ def limits() -> Iterable[Feature]:
 
 
 def table() -> str:
-    rows = [["", *ERAS], ["---", *(":-:" for _ in ERAS)]]
-    rows += [[what, *("yes" for _ in ERAS)] for what in ALWAYS]
-    rows += [[feature.what, *(_answer(feature, era) for era in ERAS)] for feature in limits()]
+    rows = [["", *RELEASES], ["---", *(":-:" for _ in RELEASES)]]
+    rows += [[what, *("yes" for _ in RELEASES)] for what in ALWAYS]
+    rows += [[feature.what, *(_answer(feature, era) for era in RELEASES)] for feature in limits()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

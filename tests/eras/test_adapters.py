@@ -12,7 +12,7 @@ from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.langchain import RAGFlowRetriever as LangChainRetriever
 from ragflow_integrations.llamaindex import RAGFlowChatEngine
 from ragflow_integrations.llamaindex import RAGFlowRetriever as LlamaIndexRetriever
-from tests.docs.servers_table import ERAS
+from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,7 +39,7 @@ class World:
         return RAGFlowChatEngine(self.client, chat_id=self.server.chat_id)
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(params=RELEASES)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     with Emulator(version=request.param) as server, RAGFlowClient(server.base_url, server.api_key) as client:
         yield World(server, client)

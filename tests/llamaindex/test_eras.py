@@ -8,7 +8,7 @@ import pytest
 
 from ragflow_integrations.emulator import Emulator
 from ragflow_integrations.llamaindex import RAGFlowChatEngine, RAGFlowRetriever
-from tests.docs.servers_table import ERAS
+from tests.support.releases import RELEASES
 
 QUESTION = "Tell me all about the battery range, charging, and winter operation of the bikes."
 
@@ -41,10 +41,10 @@ def _everything(version: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def newest() -> dict[str, Any]:
-    return _everything(ERAS[-1])
+    return _everything(RELEASES[-1])
 
 
-@pytest.mark.parametrize("version", ERAS[:-1])
+@pytest.mark.parametrize("version", RELEASES[:-1])
 def test_eras(version: str, newest: dict[str, Any]) -> None:
     assert newest["citations"]
     assert newest["nodes"]

@@ -7,8 +7,8 @@ from typing import Any
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
 from ragflow_integrations.langchain import RAGFlowRetriever
-from tests.docs.servers_table import ERAS
 from tests.standard.support import Emulated
+from tests.support.releases import RELEASES
 
 
 class TestOn027(Emulated, RetrieversIntegrationTests):
@@ -25,4 +25,4 @@ class TestOn027(Emulated, RetrieversIntegrationTests):
         return "How far does the battery of a bike go?"
 
 
-globals().update(TestOn027.older(*ERAS[:-1]))
+globals().update(TestOn027.older(*RELEASES[:-1]))

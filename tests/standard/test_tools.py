@@ -8,8 +8,8 @@ from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 
 from ragflow_integrations.langchain import RAGFlowToolkit
-from tests.docs.servers_table import ERAS
 from tests.standard.support import Emulated
+from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -63,4 +63,4 @@ class TestSearchOn027(Emulated, ToolsIntegrationTests):
 
 
 for _kind in (TestAskOn027, TestSearchOn027):
-    globals().update(_kind.older(*ERAS[:-1]))
+    globals().update(_kind.older(*RELEASES[:-1]))

@@ -4,7 +4,7 @@ An era is one frozen record; each release below is its predecessor with the diff
 from top to bottom is reading the history of the protocol. No other module of the emulator knows a version number.
 
 Names in brackets, such as ``[01_chat_list]``, are the recordings of real servers in ``tests/recordings`` that show the
-fact. A release without recordings (0.19.1, 0.23.1, 0.26.4) follows its neighbours and the release's own source.
+fact. A release without recordings (0.19.1, 0.21.1, 0.23.1, 0.25.1, 0.26.4) follows its neighbours and the release's own source.
 """
 
 from __future__ import annotations
@@ -398,8 +398,10 @@ _V0_20_5: Final = replace(
     agent_null_reference=True,
 )
 
+_V0_21_1: Final = replace(_V0_20_5, version="0.21.1")
+
 _V0_22_1: Final = replace(
-    _V0_20_5,
+    _V0_21_1,
     version="0.22.1",
     stream_seconds=60.0,
     closes_connections=False,
@@ -461,9 +463,9 @@ _V0_24_0: Final = replace(
     agent_counts_documents=False,
 )
 
-_V0_25_3: Final = replace(
+_V0_25_1: Final = replace(
     _V0_24_0,
-    version="0.25.3",
+    version="0.25.1",
     unauthorized_is_401=True,
     old_key_routes=True,
     bare_key=True,
@@ -509,6 +511,8 @@ _V0_25_3: Final = replace(
     agent_downloads=True,
     agent_counts_documents=True,
 )
+
+_V0_25_3: Final = replace(_V0_25_1, version="0.25.3")
 
 _V0_25_6: Final = replace(
     _V0_25_3,
@@ -579,9 +583,11 @@ ERAS: Final[tuple[Era, ...]] = (
     _V0_17_2,
     _V0_19_1,
     _V0_20_5,
+    _V0_21_1,
     _V0_22_1,
     _V0_23_1,
     _V0_24_0,
+    _V0_25_1,
     _V0_25_3,
     _V0_25_6,
     _V0_26_0,
