@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         Answer,
         CompletionOptions,
         Health,
-        JsonObject,
         Message,
         Retrieval,
+        RetrievalOptions,
         ServerInfo,
         Timeout,
     )
@@ -195,11 +195,11 @@ class AsyncRAGFlowClient:
         self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
     ) -> tuple[Prepare, Turn]:
         settings = self._settings
-        session = await self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
+        session, within = await self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
 
         def prepare() -> Operation[_protocol.completions.Completion]:
             return _protocol.completions.turn(
-                settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
+                settings.profile, question, asked=asked, session_id=session, stream=stream, options=within
             )
 
         return prepare, await settings.turns.wait_async(session, settings.timeout.read)
@@ -257,61 +257,25 @@ class AsyncRAGFlowClient:
         question: str,
         *,
         dataset_ids: Sequence[str],
-        document_ids: Sequence[str] | None = None,
         limit: int = 30,
-        similarity_threshold: float | None = None,
-        vector_similarity_weight: float | None = None,
-        top_k: int | None = None,
-        rerank_id: str | None = None,
-        keyword: bool | None = None,
-        highlight: bool | None = None,
-        metadata_condition: JsonObject | None = None,
-        cross_languages: Sequence[str] | None = None,
-        use_kg: bool | None = None,
-        toc_enhance: bool | None = None,
-        metadata_fields: Sequence[str] | None = None,
+        **options: Unpack[RetrievalOptions],
     ) -> Retrieval:
         """Search datasets.
 
         Args:
             question: What to look for.
             dataset_ids: Datasets to search; all of one embedding model.
-            document_ids: Only these documents.
             limit: Chunks wanted.
-            similarity_threshold: Drop chunks below, 0 … 1 (server's default 0.2).
-            vector_similarity_weight: Share of the embedding's score, 0 … 1 (server's default 0.3).
-            top_k: Vector candidates considered; not the number of results.
-            rerank_id: Rerank model.
-            keyword: Let an LLM add keywords.
-            highlight: Mark matches in `Chunk.highlight`.
-            metadata_condition: Only documents with such metadata.
-            cross_languages: Languages to translate the question into.
-            use_kg: Search the knowledge graph too; its result comes first.
-            toc_enhance: Use tables of contents.
-            metadata_fields: Only these fields in `Chunk.document_metadata`, which RAGFlow ≥ 0.25.6 fills.
+            **options: See `RetrievalOptions`.
 
         Raises:
             InvalidArgumentError: An argument is empty or malformed.
+            UnsupportedByServerError: The server cannot honour an option, or two options together.
             DatasetNotFoundError: A dataset does not exist or belongs to somebody else.
         """
         return await self._transport.run(
-            _protocol.datasets.retrieve(
-                self._settings.profile,
-                question,
-                dataset_ids=dataset_ids,
-                document_ids=document_ids,
-                limit=limit,
-                similarity_threshold=similarity_threshold,
-                vector_similarity_weight=vector_similarity_weight,
-                top_k=top_k,
-                rerank_id=rerank_id,
-                keyword=keyword,
-                highlight=highlight,
-                metadata_condition=metadata_condition,
-                cross_languages=cross_languages,
-                use_kg=use_kg,
-                toc_enhance=toc_enhance,
-                metadata_fields=metadata_fields,
+            _protocol.retrieval.retrieve(
+                self._settings.profile, question, dataset_ids=dataset_ids, limit=limit, options=options
             )
         )
 

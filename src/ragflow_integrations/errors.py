@@ -256,7 +256,17 @@ class DocumentParsingError(RAGFlowError):
 
 
 class UnsupportedByServerError(RAGFlowError):
-    """This server's version cannot do what was asked."""
+    """The server cannot do what was asked: its release cannot, or no release can honour these options together.
+
+    Attributes:
+        feature: What it cannot do, in words.
+        since: First release that can, such as `"0.26.0"`; None if none can, or an older one could.
+    """
+
+    def __init__(self, text: str, *, feature: str = "", since: str | None = None) -> None:
+        super().__init__(text)
+        self.feature = feature
+        self.since = since
 
 
 class SessionBusyError(RAGFlowError):

@@ -30,8 +30,8 @@ class CompletionOptions(TypedDict, total=False):
         frequency_penalty: Frequency penalty.
         max_tokens: Longest answer, in tokens.
         document_ids: Answer from these documents only (in a session; stateless ≥ 0.27).
-        metadata_condition: Answer from documents with such metadata only: `{"logic": "and", "conditions": [{"name",
-            "comparison_operator", "value"}]}` (stateless ≥ 0.23; in a session 0.23 and 0.24).
+        metadata_condition: Answer from documents with such metadata only; see `RetrievalOptions` (in a session; stateless
+            ≥ 0.24, and what 0.24–0.26 cannot honour there is refused).
         reasoning_effort: Deep research (in a session ≥ 0.24, where 0.24–0.26 know on and off only; stateless ≥ 0.27).
         internet: Search the web too (≥ 0.25 in a session; stateless ≥ 0.27).
         variables: Values of the prompt's variables (in a session).
@@ -53,6 +53,42 @@ class CompletionOptions(TypedDict, total=False):
     variables: Mapping[str, str]
     inputs: JsonObject
     return_trace: bool
+
+
+class RetrievalOptions(TypedDict, total=False):
+    """Options of one search. One that the server cannot honour raises `UnsupportedByServerError`; none is dropped.
+
+    Attributes:
+        document_ids: Only these documents.
+        metadata_condition: Only documents with such metadata: `{"logic": "and", "conditions": [{"name": "year",
+            "comparison_operator": "≥", "value": 2020}, …]}`. A condition may be such a group itself. Operators are `is`,
+            `not is`, `>`, `<`, `≥`, `≤`, `contains`, `not contains`, `start with`, `end with`, `in` and `not in` (a list),
+            `empty`, `not empty`. It holds on every release: if the server would drop it or compare otherwise, the documents'
+            metadata are read (at most 10,000 documents).
+        similarity_threshold: Drop chunks below, 0 … 1 (server's default 0.2).
+        vector_similarity_weight: Share of the embedding's score, 0 … 1 (server's default 0.3).
+        top_k: Vector candidates considered; not the number of results.
+        rerank_id: Rerank model.
+        keyword: Let an LLM add keywords.
+        highlight: Mark matches in `Chunk.highlight`.
+        cross_languages: Languages to translate the question into (≥ 0.20).
+        use_kg: Search the knowledge graph too; its result comes first. Refused beside a filter, which it would ignore.
+        toc_enhance: Use tables of contents (≥ 0.23).
+        metadata_fields: Only these fields in `Chunk.document_metadata`, which RAGFlow ≥ 0.25.2 fills.
+    """
+
+    document_ids: Sequence[str] | None
+    metadata_condition: JsonObject | None
+    similarity_threshold: float | None
+    vector_similarity_weight: float | None
+    top_k: int | None
+    rerank_id: str | None
+    keyword: bool | None
+    highlight: bool | None
+    cross_languages: Sequence[str] | None
+    use_kg: bool | None
+    toc_enhance: bool | None
+    metadata_fields: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -509,6 +545,7 @@ __all__ = [
     "ReasoningEffort",
     "Reference",
     "Retrieval",
+    "RetrievalOptions",
     "Role",
     "ServerInfo",
     "Session",

@@ -207,8 +207,8 @@ def test_retrieval(served: Served) -> None:
 
 @pytest.mark.parametrize(
     ("options", "since"),
-    [({"metadata_condition": {"logic": "and", "conditions": []}}, (0, 23, 0)), ({"toc_enhance": False}, (0, 23, 0))],
-    ids=["metadata_condition", "toc_enhance"],
+    [({"metadata_fields": ["team"]}, (0, 25, 2)), ({"toc_enhance": False}, (0, 23, 0))],
+    ids=["metadata_fields", "toc_enhance"],
 )
 def test_options_of_a_retrieval(options: dict[str, Any], since: tuple[int, int, int], served: Served) -> None:
     call = lambda client: client.retrieve(QUESTION, dataset_ids=[served.emulator.dataset_id], **options)  # noqa: E731

@@ -127,14 +127,11 @@ def test_unusual_answers(command: str, served: Served) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------------- options
 
+CONDITION: dict[str, Any] = {"conditions": [{"name": "team", "comparison_operator": "is", "value": "none"}]}
 IN_SESSION: dict[str, tuple[dict[str, Any], tuple[int, int, int], tuple[int, int, int]]] = {
     "document_ids": ({"document_ids": ["DOCUMENT"]}, (0, 0, 0), OPEN),
     "variables": ({"variables": {"tone": "kind"}}, (0, 0, 0), OPEN),
-    "metadata_condition": (
-        {"metadata_condition": {"logic": "and", "conditions": []}},
-        (0, 23, 0),
-        (0, 24, 99),
-    ),
+    "metadata_condition": ({"metadata_condition": CONDITION}, (0, 0, 0), OPEN),
     "model": ({"model": "MODEL"}, (0, 25, 1), OPEN),
     "temperature": ({"model": "MODEL", "temperature": 0.1, "max_tokens": 200}, (0, 25, 1), OPEN),
     "reasoning_effort off": ({"reasoning_effort": "off"}, (0, 24, 0), OPEN),
@@ -143,7 +140,9 @@ IN_SESSION: dict[str, tuple[dict[str, Any], tuple[int, int, int], tuple[int, int
     "internet": ({"internet": False}, (0, 25, 0), OPEN),
 }
 STATELESS: dict[str, tuple[dict[str, Any], tuple[int, int, int], tuple[int, int, int]]] = {
-    "metadata_condition": ({"metadata_condition": {"logic": "and", "conditions": []}}, (0, 23, 0), OPEN),
+    "metadata_condition": ({"metadata_condition": CONDITION}, (0, 24, 0), OPEN),
+    "two conditions": ({"metadata_condition": {"conditions": CONDITION["conditions"] * 2}}, (0, 26, 0), OPEN),
+    "nested conditions": ({"metadata_condition": {"conditions": [CONDITION]}}, (0, 27, 0), OPEN),
     "model": ({"model": "MODEL"}, (0, 25, 1), OPEN),
     "temperature": ({"temperature": 0.1}, (0, 26, 0), OPEN),
     "top_p": ({"top_p": 0.1, "presence_penalty": 0.1, "frequency_penalty": 0.1, "max_tokens": 99}, (0, 26, 0), OPEN),

@@ -30,7 +30,7 @@ FILES = [("a.txt", b"a")]
 #: Calls that may be made twice, and what they are answered with.
 READING: Calls = {
     "get": (lambda c: c.sessions.list(CHAT), said([])),
-    "retrieve": (lambda c: c.retrieve("q", dataset_ids=[DATASET]), said({"chunks": [], "total": 0})),
+    "retrieve": (lambda c: c.retrieve("q", dataset_ids=[DATASET]), said({"chunks": [{"id": "c", "mom_id": ""}], "total": 1})),
     "download": (lambda c: c.documents.download(DATASET, DOCUMENT), lambda exchange: exchange.reply(body=b"text")),
     "complete": (lambda c: c.complete(**HISTORY), answered()),
     "related": (lambda c: c.related_questions("q"), said(["a?"])),

@@ -60,7 +60,7 @@ def test_a_long_retrieval_comes_in_pages(limit: int, sizes: list[int], connect: 
     def script(exchange: Exchange) -> None:
         asked = exchange.json
         start = (asked["page"] - 1) * asked["page_size"]
-        chunks = [{"id": str(at)} for at in range(start, start + asked["page_size"])]
+        chunks = [{"id": str(at), "document_id": "d", "mom_id": ""} for at in range(start, start + asked["page_size"])]
         exchange.reply(json={"code": 0, "data": {"chunks": chunks, "total": 1000}})
 
     with WireServer(script) as server:

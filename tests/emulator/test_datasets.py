@@ -166,7 +166,9 @@ def test_highlighting_is_the_default_on_old_servers(serve: Callable[..., Api], v
     assert "<em>boiler</em>" in chunk["highlight"]
 
 
-@pytest.mark.parametrize(("version", "matching", "other"), [("0.17.2", 2, 2), ("0.22.1", 1, 2), ("0.24.0", 1, 0)])
+@pytest.mark.parametrize(
+    ("version", "matching", "other"), [("0.17.2", 2, 2), ("0.22.1", 1, 2), ("0.24.0", 0, 0), ("0.25.3", 1, 0)]
+)
 def test_metadata_conditions(serve: Callable[..., Api], version: str, matching: int, other: int) -> None:
     api = serve(version)
     path = f"/datasets/{api.server.dataset_id}/documents"

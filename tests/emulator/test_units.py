@@ -12,7 +12,6 @@ from ragflow_integrations.emulator.answering import Hit, Query, Reference, extra
 from ragflow_integrations.emulator.eras import era_of
 from ragflow_integrations.emulator.faults import Saboteur
 from ragflow_integrations.emulator.ingestion import add_file, parse
-from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.parsing import plain_text, split
 from ragflow_integrations.emulator.store import Chat, Chunk, Dataset, Document, Session, Store
 from ragflow_integrations.emulator.text import content_pieces, count_tokens, reasoning_pieces, sentences, terms
@@ -248,45 +247,6 @@ def test_counts_are_of_cited_documents(store: Store, dataset: Dataset) -> None:
     assert Reference(hits).cited("x [ID:1].") == [hits[1]]
     assert Reference(hits).cited("x ##0$$.") == [hits[0]]
     assert Reference(hits).cited("x") == hits
-
-
-@pytest.mark.parametrize(
-    ("operator", "value", "matches"),
-    [
-        ("is", "Ann", True),
-        ("not is", "ann", False),
-        ("contains", "nn", True),
-        ("not contains", "nn", False),
-        ("in", "bob, ann", True),
-        ("not in", ["bob"], True),
-        ("start with", "a", True),
-        ("end with", "a", False),
-        ("empty", "", False),
-        ("not empty", "", True),
-        ("nonsense", "", False),
-    ],
-)
-def test_metadata_conditions(store: Store, dataset: Dataset, operator: str, value: object, *, matches: bool) -> None:
-    document = store.all(Document)[0]
-    document.meta_fields = {"author": "ann", "year": 2024, "tags": ["x", "y"]}
-    store.put(document)
-    condition = {"conditions": [{"name": "author", "comparison_operator": operator, "value": value}]}
-    assert (document.id in matching_documents(store, [dataset.id], condition)) == matches
-
-
-def test_metadata_numbers_lists_and_logic(store: Store, dataset: Dataset) -> None:
-    document = store.all(Document)[0]
-    document.meta_fields = {"year": "2024", "tags": ["x", "y"]}
-    store.put(document)
-
-    def matching(logic: str, *conditions: tuple[str, str, object]) -> bool:
-        listed = [{"name": name, "comparison_operator": operator, "value": value} for name, operator, value in conditions]
-        return bool(matching_documents(store, [dataset.id], {"logic": logic, "conditions": listed}))
-
-    assert matching("and", ("year", ">", 999), ("year", "<=", "2024"), ("tags", "is", "y"))
-    assert not matching("and", ("year", ">", 999), ("tags", "is", "z"))
-    assert matching("or", ("year", "<", 999), ("tags", "is", "x"))
-    assert not matching("or", ("missing", "is", "x"))
 
 
 # Fault plans

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from ragflow_integrations._protocol import completions, datasets, operations
+from ragflow_integrations._protocol import completions, datasets, operations, retrieval
 from ragflow_integrations._protocol.http import Subject, Upload
 from ragflow_integrations.errors import AgentNotFoundError, ChatNotFoundError
 
@@ -28,7 +28,7 @@ def _answered(prepare: Operation[Completion]) -> Operation[Any]:
 
 def _turn(profile: Profile, asked: Subject, **options: Any) -> Operation[Any]:
     given = cast("CompletionOptions", options)
-    session_id = yield from completions.begin(profile, asked, None, given)
+    session_id, given = yield from completions.begin(profile, asked, None, given)
     prepared = completions.turn(profile, "q", asked=asked, session_id=session_id, stream=False, options=given)
     return (yield from _answered(prepared))
 
@@ -82,8 +82,8 @@ CALLS: tuple[Callable[[Profile], Operation[Any]], ...] = (
     lambda _: datasets.list_chunks("d", "x")(1),
     lambda _: datasets.create_chunk("d", "x", "text"),
     lambda _: datasets.delete_chunks("d", "x", ["k"]),
-    lambda profile: datasets.retrieve(profile, "q", dataset_ids=["d"], limit=250),
-    lambda profile: datasets.retrieve(profile, "q", dataset_ids=["d"], cross_languages=["en"]),
+    lambda profile: retrieval.retrieve(profile, "q", dataset_ids=["d"], limit=250, options={}),
+    lambda profile: retrieval.retrieve(profile, "q", dataset_ids=["d"], limit=30, options={"cross_languages": ["en"]}),
     lambda profile: _turn(profile, _CHAT),
     lambda profile: _turn(profile, _CHAT, internet=True, reasoning_effort="high"),
     lambda profile: _turn(profile, _AGENT, return_trace=True),

@@ -41,7 +41,7 @@ async def chat() -> None:
         stop=["\n\n"],
         citation_style="none",
         document_ids=["d"],
-        metadata_condition={"logic": "and", "conditions": []},
+        metadata_condition={"conditions": [{"name": "a", "comparison_operator": "empty"}]},
         reasoning_effort="high",
         system_message="prepend",
         cache=False,

@@ -112,13 +112,17 @@ def test_metadata_filters_only_narrow() -> None:
         "conditions": [*CONDITION["conditions"], {"name": "year", "comparison_operator": "is", "value": 2024}],
     }
     either = {"logic": "or", "conditions": [*CONDITION["conditions"]] * 2}
-    with pytest.raises(ValueError, match="says 'or'"):
-        RAGFlowRetriever(dataset_ids=["a"], api_key="key", metadata_condition=either).with_filters({"year": 2024})
+    own = RAGFlowRetriever(dataset_ids=["a"], api_key="key", metadata_condition=either)
+    assert own.with_filters({"year": 2024}).metadata_condition == {
+        "logic": "and",
+        "conditions": [either, {"name": "year", "comparison_operator": "is", "value": 2024}],
+    }
 
 
 def test_everything_asked_for_is_sent() -> None:
     def script(exchange: Exchange) -> None:
-        exchange.reply(json={"code": 0, "data": {"chunks": [], "doc_aggs": [], "total": 0}})
+        known = {"id": "c", "document_id": "d", "mom_id": ""}
+        exchange.reply(json={"code": 0, "data": {"chunks": [known], "doc_aggs": [], "total": 0}})
 
     options: dict[str, Any] = {
         "document_ids": ["d"],
@@ -128,9 +132,7 @@ def test_everything_asked_for_is_sent() -> None:
         "rerank_id": "r@X",
         "keyword": True,
         "highlight": True,
-        "metadata_condition": CONDITION,
         "cross_languages": ["English"],
-        "use_kg": True,
         "toc_enhance": True,
     }
     with WireServer(script) as server:
@@ -144,7 +146,7 @@ def test_everything_asked_for_is_sent() -> None:
         searches = [request.json for request in server.requests if request.method == "POST"]
     assert searches[0] == searches[1]
     assert {name: searches[0][name] for name in options} == options
-    assert not set(options) & set(searches[2]) - {"highlight"}
+    assert set(options) & set(searches[2]) == {"highlight", "document_ids"}  # a filter is not lifted by a call
 
 
 async def test_asynchronous_searches_use_no_thread(retriever: RAGFlowRetriever) -> None:

@@ -97,7 +97,7 @@ def names(version: str, prefix: str = "") -> list[str]:
 
 def versions() -> list[str]:
     """The recorded versions, oldest first; empty if there are no recordings."""
-    folders = [entry.name for entry in ROOT.iterdir() if entry.is_dir()] if ROOT.is_dir() else []
+    folders = [entry.name for entry in ROOT.iterdir() if entry.is_dir() and entry.name.startswith("v")] if ROOT.is_dir() else []
     return sorted(folders, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
 

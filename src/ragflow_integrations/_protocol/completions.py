@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from ragflow_integrations._protocol import arguments, operations
+from ragflow_integrations._protocol import arguments, metadata_filters, operations, scope
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
-from ragflow_integrations._protocol.compat import features, server_version
+from ragflow_integrations._protocol.compat import features, pairs, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations.citations import check_style, strip_markers
 from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.metadata_filters import Group
     from ragflow_integrations.models import JsonObject, JsonValue
 
 _EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
@@ -102,7 +103,8 @@ def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "st
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "document_ids": arguments.ids,
-    **dict.fromkeys(("metadata_condition", "variables", "inputs"), arguments.json_object),
+    "metadata_condition": metadata_filters.parse,
+    **dict.fromkeys(("variables", "inputs"), arguments.json_object),
     **dict.fromkeys(("internet", "return_trace"), arguments.flag),
     **arguments.GENERATION,
 }
@@ -136,14 +138,8 @@ def _check_together(options: CompletionOptions, kind: Literal["turn", "agent", "
         raise InvalidArgumentError(
             generation, "is honoured in a session only together with `model`; set it on the assistant instead"
         )
-    if kind != "stateless":
-        return
-    if "variables" in options:
+    if kind == "stateless" and "variables" in options:
         raise InvalidArgumentError("variables", "are substituted in sessions only; ask with `session_id`")
-    if "metadata_condition" in options and any(name in options for name in _NATIVE_ONLY):
-        raise InvalidArgumentError(
-            "metadata_condition", "and `document_ids`, `reasoning_effort`, `internet` exclude each other without a session"
-        )
 
 
 def check_turn(
@@ -177,10 +173,15 @@ def preparing(
     return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
 
 
-def begin(profile: Profile, asked: Subject, session_id: str | None, options: CompletionOptions) -> Operation[str]:
-    """Give the session to ask in, once the server is known to honour the options.
+def begin(
+    profile: Profile, asked: Subject, session_id: str | None, options: CompletionOptions
+) -> Operation[tuple[str, CompletionOptions]]:
+    """Make sure that the server honours the options, and that there is a session.
 
-    One is made where none is named, since ≤ 0.24 throw the question away otherwise.
+    A session is created if none is named, since ≤ 0.24 throw the question away otherwise.
+
+    Returns:
+        Id of the session, and the options to ask with: filters have become `document_ids`.
     """
     if session_id is not None:
         arguments.text("session_id", session_id)
@@ -188,13 +189,31 @@ def begin(profile: Profile, asked: Subject, session_id: str | None, options: Com
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
+    if not of_agent:
+        options = yield from _within_filters(profile, asked, options)
     if session_id is not None:
-        return session_id
+        return session_id, options
     if of_agent:
         session = yield from operations.create_agent_session(profile, asked.id)
     else:
         session = yield from operations.create_session(asked.id)
-    return session.id
+    return session.id, options
+
+
+def _within_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+    """Make `document_ids` of all filters: every release honours these in a session, and only these in every combination."""
+    if "document_ids" not in options and "metadata_condition" not in options:
+        return options
+    chat = yield from operations.get_chat(asked.id)
+    condition = _condition(options)
+    document_ids = yield from scope.documents_of_chat(profile, chat, condition, options.get("document_ids"))
+    rest = {name: value for name, value in options.items() if name != "metadata_condition"}
+    return cast("CompletionOptions", {**rest, "document_ids": document_ids})
+
+
+def _condition(options: CompletionOptions) -> Group | None:
+    given = options.get("metadata_condition")
+    return None if given is None else metadata_filters.parse("metadata_condition", given)
 
 
 def _require(profile: Profile, needed: Mapping[str, features.Feature], options: CompletionOptions) -> Operation[None]:
@@ -222,8 +241,6 @@ def turn(
         body["llm_id"] = options["model"]
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
-    if "metadata_condition" in options:
-        body["metadata_condition"] = dict(options["metadata_condition"])
     yield from _native_only(profile, body, options)
     if (yield from server_version.takes_only_messages(profile)):
         del body["question"]
@@ -253,6 +270,7 @@ def stateless(
     profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
+    options = yield from _stateless_filters(profile, asked, options)
     yield from _require(profile, features.STATELESS_FEATURES, options)
     body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
     style = options.get("citation_style", "bracket")
@@ -260,8 +278,8 @@ def stateless(
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
         # cite without it.
         extra: dict[str, JsonValue] = {"reference": True, "reference_metadata": {"include": True}}
-        if "metadata_condition" in options:
-            extra["metadata_condition"] = dict(options["metadata_condition"])
+        if condition := _condition(options):
+            extra["metadata_condition"] = condition.for_server()
         # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
         body |= {"model": options.get("model", "model"), "reference": True, "extra_body": extra}
         where = path("chats_openai", asked.id, "chat", "completions")
@@ -276,6 +294,25 @@ def stateless(
     where = path("chats", asked.id, "completions")
     request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
     return Completion(request, "native", style, None, stream)
+
+
+def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+    """Leave a condition to the server if it means the same by it, else make `document_ids` of it (≥ 0.27).
+
+    Raises:
+        UnsupportedByServerError: It does not, or the assistant's own settings would widen the filter.
+    """
+    condition = _condition(options)
+    if condition is None and "document_ids" not in options:
+        return options
+    if condition is None or condition.nested or any(name in options for name in _NATIVE_ONLY):
+        yield from server_version.require(profile, features.STATELESS_FEATURES["document_ids"])
+        return (yield from _within_filters(profile, asked, options))
+    if condition.joined_by_and:
+        yield from server_version.require(profile, pairs.CONDITIONS_JOINED)
+    chat = yield from operations.get_chat(asked.id)
+    yield from scope.refuse_wider_answers(profile, chat)
+    return options
 
 
 def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:

@@ -6,10 +6,9 @@ import itertools
 from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._protocol import arguments, decoders, wire
-from ragflow_integrations._protocol.compat import error_table, features, server_version
+from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
-    PAGE_SIZE,
     Pages,
     check_filters,
     delete,
@@ -22,13 +21,12 @@ from ragflow_integrations._protocol.listings import (
     stated,
 )
 from ragflow_integrations.errors import (
-    APIError,
     DatasetNotFoundError,
     DocumentNotFoundError,
     InvalidArgumentError,
     NotFoundError,
 )
-from ragflow_integrations.models import ParsingProgress, Retrieval
+from ragflow_integrations.models import ParsingProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -276,76 +274,3 @@ def delete_chunks(dataset_id: str, document_id: str, chunk_ids: Iterable[str]) -
 
 def _document(document_id: str) -> Subject:
     return Subject("document", document_id, DocumentNotFoundError)
-
-
-# --------------------------------------------------------------------------------------------------------------- retrieval
-
-
-def retrieve(
-    profile: server_version.Profile,
-    question: str,
-    *,
-    dataset_ids: Sequence[str],
-    document_ids: Sequence[str] | None = None,
-    limit: int = 30,
-    similarity_threshold: float | None = None,
-    vector_similarity_weight: float | None = None,
-    top_k: int | None = None,
-    rerank_id: str | None = None,
-    keyword: bool | None = None,
-    highlight: bool | None = None,
-    metadata_condition: Mapping[str, JsonValue] | None = None,
-    cross_languages: Sequence[str] | None = None,
-    use_kg: bool | None = None,
-    toc_enhance: bool | None = None,
-    metadata_fields: Sequence[str] | None = None,
-) -> Operation[Retrieval]:
-    """Search datasets."""
-    arguments.text("question", question)
-    arguments.positive("limit", limit)
-    lists = {"dataset_ids": dataset_ids, "document_ids": document_ids}
-    fractions = {"similarity_threshold": similarity_threshold, "vector_similarity_weight": vector_similarity_weight}
-    flags = {"keyword": keyword, "use_kg": use_kg, "toc_enhance": toc_enhance}
-    # The default is on ≤ 0.23.1 and off since.
-    flags["highlight"] = False if highlight is None else highlight
-    options: dict[str, JsonValue] = {
-        "question": question,
-        **{name: cast("JsonValue", arguments.ids(name, value)) for name, value in stated(lists)},
-        **{name: arguments.fraction(name, value) for name, value in stated(fractions)},
-        **{name: arguments.flag(name, value) for name, value in stated(flags)},
-    }
-    fields: dict[str, JsonValue] = {}
-    if metadata_fields is not None:
-        fields["fields"] = list(arguments.texts("metadata_fields", metadata_fields))
-    options["reference_metadata"] = {"include": True, **fields}  # others than ≥ 0.25.6 leave it aside
-    if cross_languages is not None:
-        options["cross_languages"] = list(arguments.texts("cross_languages", cross_languages))
-    if rerank_id is not None:
-        options["rerank_id"] = arguments.text("rerank_id", rerank_id)
-    if top_k is not None:
-        options["top_k"] = arguments.positive("top_k", top_k)
-    if metadata_condition is not None:
-        options["metadata_condition"] = arguments.json_object("metadata_condition", metadata_condition)
-    for name, feature in features.RETRIEVAL_FEATURES.items():
-        if name in options or (name == "metadata_fields" and metadata_fields is not None):
-            yield from server_version.require(profile, feature)
-    return (yield from _search(options, limit))
-
-
-def _search(options: JsonObject, limit: int) -> Operation[Retrieval]:
-    """Ask page by page, until there are as many chunks as wanted or no more."""
-    size = min(limit, PAGE_SIZE)
-    result = Retrieval()
-    for page in range(1, limit // size + 2):
-        try:
-            reply = yield Request("POST", "/retrieval", json={**options, "page": page, "page_size": size}, repeat="always")
-        except APIError as error:
-            if error_table.nothing_found(error):
-                break
-            raise
-        part = decoders.retrieval(wire.mapping(reply, "data"))
-        chunks = (*result.chunks, *part.chunks)[:limit]
-        result = Retrieval(chunks=chunks, documents=result.documents or part.documents, total=part.total)
-        if len(part.chunks) < size or len(chunks) >= limit:
-            break
-    return result

@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ragflow_integrations.emulator.store import Document
+from ragflow_integrations.emulator.store import Chunk, Document, new_id
 from ragflow_integrations.emulator.text import sentences, terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from ragflow_integrations.emulator.store import Chunk, Store
+    from ragflow_integrations.emulator.store import Store
 
 _MOST_SENTENCES: Final = 3
 _WORTH_SAYING: Final = 0.75
@@ -67,6 +67,20 @@ class Reference:
 def search(store: Store, query: Query) -> list[Hit]:
     """Retrieve chunks.
 
+    Args:
+        store: Where the chunks are.
+        query: What to search for.
+
+    Returns:
+        The hits above the threshold, best first.
+    """
+    hits = [hit for hit in candidates(store, query) if hit.similarity >= query.similarity_threshold]
+    return sorted(hits, key=lambda hit: -hit.similarity)
+
+
+def candidates(store: Store, query: Query) -> list[Hit]:
+    """Find the chunks that a search engine would offer.
+
     SQLite's BM25 chooses and orders the candidates. The scores that the server reports, all between 0 and 1, are the
     share of the question's terms that a chunk holds, each weighed by its rarity, and the cosine of both texts, which
     stands for the similarity of embeddings.
@@ -76,7 +90,7 @@ def search(store: Store, query: Query) -> list[Hit]:
         query: What to search for.
 
     Returns:
-        The hits above the threshold, best first.
+        All hits, whatever their similarity, in the order of their BM25 rank.
     """
     wanted = Counter(terms(query.question))
     total = store.chunk_total()
@@ -97,12 +111,32 @@ def search(store: Store, query: Query) -> list[Hit]:
             / math.sqrt(sum(count**2 for count in wanted.values()) * sum(count**2 for count in found.values()))
         )
         similarity = query.vector_similarity_weight * by_vector + (1 - query.vector_similarity_weight) * by_term
-        if similarity >= query.similarity_threshold:
-            if chunk.document_id not in metadata:
-                document = store.get(Document, chunk.document_id)
-                metadata[chunk.document_id] = document.meta_fields if document else {}
-            hits.append(Hit(chunk, similarity, by_vector, by_term, metadata[chunk.document_id]))
-    return sorted(hits, key=lambda hit: -hit.similarity)
+        if chunk.document_id not in metadata:
+            document = store.get(Document, chunk.document_id)
+            metadata[chunk.document_id] = document.meta_fields if document else {}
+        hits.append(Hit(chunk, similarity, by_vector, by_term, metadata[chunk.document_id]))
+    return hits
+
+
+def graph_hit(store: Store, dataset_ids: Iterable[str]) -> Hit | None:
+    """Make the passage that a knowledge graph adds: of whole datasets, whatever the filter (source: ``KGSearch.retrieval``)."""
+    entities = [
+        sentence
+        for key in dataset_ids
+        for document in store.all(Document, parent=key)
+        for chunk in store.all(Chunk, parent=document.id)
+        for sentence in sentences(chunk.content)[:1]
+    ]
+    if not entities:
+        return None
+    chunk = Chunk(
+        id=new_id(),
+        dataset_id="",
+        document_id="",
+        document_name="Related content in Knowledge Graph",
+        content="\n".join(("---- Entities ----", *entities)),
+    )
+    return Hit(chunk, similarity=1.0, vector_similarity=1.0, term_similarity=0.0, metadata={})
 
 
 def document_counts(hits: Iterable[Hit]) -> list[dict[str, Any]]:

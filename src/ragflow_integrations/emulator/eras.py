@@ -132,6 +132,60 @@ class Access(Enum):
     BETA = auto()
 
 
+class StoredValues(Enum):
+    """What a metadata condition compares for one field of a document (source: ``get_meta_by_kbs``)."""
+
+    TEXT = auto()
+    """The field as one text; a list is ``"['A', 'B']"``."""
+    RAW = auto()
+    """The JSON value; of a list, each item."""
+    LIST_TEXT = auto()
+    """The text of a list, also of a single value: ``"['sales']"``."""
+    FLAT = auto()
+    """The text of the value; of a list, of each item."""
+
+
+class Comparison(Enum):
+    """How a metadata condition compares (source: ``meta_filter``)."""
+
+    FLOATS = auto()
+    """As numbers if both are, else as texts; ``in`` is unknown."""
+    RAW = auto()
+    """JSON values, texts in lower case; ``contains`` is reversed."""
+    LITERALS_EXACT_LISTS = auto()
+    """Python literals, else texts in lower case; the items of a list must be in lower case."""
+    LITERALS = auto()
+    """The same, with lists in any case."""
+    BOTH_LITERALS = auto()
+    """Only a text can be a number: a JSON number equals nothing."""
+
+
+class Combining(Enum):
+    """How the results of several metadata conditions are joined (source: ``meta_filter``)."""
+
+    ENDS_AT_NOTHING = auto()
+    """The first condition that matches nothing ends it, also with "or"; one on a field that no document has is skipped."""
+    FORGETS_LEADING_NOTHING = auto()
+    """Conditions that match nothing are forgotten until one matches something (ragflow#15360)."""
+    RIGHT = auto()
+
+
+class Window(Enum):
+    """Which part of the candidates a page of a retrieval is cut from (source: ``rag/nlp/search.py``)."""
+
+    THREE_PAGES = auto()
+    """The first three pages come from one ranking."""
+    ONE_WINDOW = auto()
+    """About 64 candidates; later windows are empty, and so is a page size above 128."""
+    FIRST_PAGE = auto()
+    """Cut before it is ranked: a page size of 1 or from 64 on is empty, and so is the last page of a window (ragflow#10692)."""
+    UNRANKED_CUT = auto()
+    """Cut before it is ranked, and only the first page of a window is right."""
+    ALIGNED = auto()
+    RERANKED_64 = auto()
+    """With a rerank model, windows of 64 candidates from which pages of other sizes drift apart."""
+
+
 _CHUNK_KEYS_OLD: Final = ("id", "content", "document_id", "document_name", "dataset_id", "image_id", "positions", "url")
 _CHUNK_KEYS_SCORED: Final = (
     *_CHUNK_KEYS_OLD,
@@ -299,9 +353,29 @@ class Era:
 
     # Retrieval
     highlight_default: bool = True
+    highlight_off_is_text: bool = True
+    """Only the text ``"false"`` turns highlighting off."""
+    models_have_providers: bool = False
+    """Models are looked up by provider and instance (``0.27.0-unknown_model``; 0.26: source)."""
+    window: Window = Window.THREE_PAGES
+    threshold_skips_documents: bool = False
+    """``similarity_threshold`` is not applied when ``document_ids`` are given."""
+    threshold_needs_vectors: bool = False
+    """``similarity_threshold`` is not applied when ``vector_similarity_weight`` is 0."""
     metadata_condition: bool = False
     unmatched_metadata_is_ignored: bool = False
     """[06_retrieval_metadata_condition_no_match]"""
+    metadata_values: StoredValues = StoredValues.TEXT
+    retrieval_metadata_values: StoredValues | None = None
+    """What ``/retrieval`` compares, if it differs."""
+    metadata_comparison: Comparison = Comparison.FLOATS
+    metadata_combining: Combining = Combining.ENDS_AT_NOTHING
+    metadata_logic: bool = False
+    """``logic`` is read; anything but ``"and"`` means "or"."""
+    sql_within_documents: bool = False
+    """A dataset of tables is asked by SQL within ``doc_ids``; before, SQL sees all of it."""
+    metadata_in_hits: bool = False
+    """``reference_metadata`` adds ``document_metadata`` to chunks, and may name its fields."""
     hit_keys: tuple[str, ...] = _HIT_KEYS_OLD
 
     # Datasets and documents
@@ -364,6 +438,8 @@ _V0_17_2: Final = Era()
 _V0_19_1: Final = replace(
     _V0_17_2,
     version="0.19.1",
+    window=Window.ONE_WINDOW,
+    threshold_skips_documents=True,
     chat_needs_dataset_ids=False,
     rejects_factory_suffix=False,
     unknown_chat_deleted="Assistant({id}) not found.",
@@ -386,6 +462,7 @@ _V0_19_1: Final = replace(
 _V0_20_5: Final = replace(
     _V0_19_1,
     version="0.20.5",
+    threshold_skips_documents=False,
     chat_has_metadata_filter=True,
     history=History.ALIGNED,
     openai_reference=ReferenceFlag.TOP_LEVEL,
@@ -398,11 +475,16 @@ _V0_20_5: Final = replace(
     agent_null_reference=True,
 )
 
-_V0_21_1: Final = replace(_V0_20_5, version="0.21.1")
+_V0_21_1: Final = replace(
+    _V0_20_5,
+    version="0.21.1",
+    window=Window.FIRST_PAGE,
+)
 
 _V0_22_1: Final = replace(
     _V0_21_1,
     version="0.22.1",
+    window=Window.UNRANKED_CUT,
     stream_seconds=60.0,
     closes_connections=False,
     bad_json=BadBody.EMPTY,
@@ -422,6 +504,10 @@ _V0_22_1: Final = replace(
 _V0_23_1: Final = replace(
     _V0_22_1,
     version="0.23.1",
+    window=Window.ALIGNED,
+    metadata_values=StoredValues.RAW,
+    metadata_comparison=Comparison.RAW,
+    metadata_logic=True,
     stream_seconds=600.0,
     unknown_path=UnknownPath.ERROR_ONLY,
     bad_json_completion=BadBody.EMPTY,
@@ -446,6 +532,12 @@ _V0_23_1: Final = replace(
 _V0_24_0: Final = replace(
     _V0_23_1,
     version="0.24.0",
+    highlight_off_is_text=False,
+    threshold_needs_vectors=True,
+    metadata_values=StoredValues.FLAT,
+    retrieval_metadata_values=StoredValues.LIST_TEXT,
+    metadata_comparison=Comparison.LITERALS_EXACT_LISTS,
+    metadata_combining=Combining.FORGETS_LEADING_NOTHING,
     iso_dates=True,
     unknown_path=UnknownPath.NOT_FOUND,
     bad_json=BadBody.BAD_REQUEST,
@@ -466,6 +558,10 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
+    window=Window.RERANKED_64,
+    threshold_skips_documents=True,
+    retrieval_metadata_values=None,
+    metadata_comparison=Comparison.LITERALS,
     unauthorized_is_401=True,
     old_key_routes=True,
     bare_key=True,
@@ -512,7 +608,12 @@ _V0_25_1: Final = replace(
     agent_counts_documents=True,
 )
 
-_V0_25_3: Final = replace(_V0_25_1, version="0.25.3")
+_V0_25_3: Final = replace(
+    _V0_25_1,
+    version="0.25.3",
+    metadata_in_hits=True,
+    threshold_skips_documents=False,
+)
 
 _V0_25_6: Final = replace(
     _V0_25_3,
@@ -533,6 +634,9 @@ _V0_25_6: Final = replace(
 _V0_26_0: Final = replace(
     _V0_25_6,
     version="0.26.0",
+    models_have_providers=True,
+    window=Window.ALIGNED,
+    metadata_combining=Combining.RIGHT,
     old_key_routes=False,
     tenant_llm_id=None,
     page_size_limit=100,
@@ -558,6 +662,8 @@ _V0_26_4: Final = replace(
 _V0_27_0: Final = replace(
     _V0_26_4,
     version="0.27.0",
+    metadata_comparison=Comparison.BOTH_LITERALS,
+    sql_within_documents=True,
     tenant_llm_id="0e753938e6bf11f199fc02fc00000001",
     chats_unpaged=False,
     name_required="`name` is required",

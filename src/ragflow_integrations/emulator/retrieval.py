@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator import shapes
-from ragflow_integrations.emulator.answering import Query, document_counts, highlight, search
+from ragflow_integrations.emulator.answering import Query, candidates, document_counts, graph_hit, highlight, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.replies import Json, ok, refuse
+from ragflow_integrations.emulator.replies import Json, Refused, crashed, ok, refuse
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
+from ragflow_integrations.emulator.windows import Cut
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.responses import Response
 
     from ragflow_integrations.emulator.calls import Call
 
 _RELATED = 5
+_RERANK_MODEL = "emulated-rerank"
+"""The one rerank model there is; it ranks as the search does."""
 
 
 def _positive(value: Any, default: int) -> int:
@@ -38,14 +41,19 @@ def _dataset_ids(call: Call, body: dict[str, Any]) -> list[str]:
         raise refuse(102, "`dataset_ids` is required.")
     if not isinstance(dataset_ids, list):
         raise refuse(102, "`dataset_ids` should be a list")
+    models = set()
     for key in dataset_ids:
-        if call.store.get(Dataset, key) is None:
+        dataset = call.store.get(Dataset, key)
+        if dataset is None:
             raise refuse(102, f"You don't own the dataset {key}.")
+        models.add(dataset.embedding_model)
+    if len(models) > 1:
+        raise refuse(102, 'Datasets use different embedding models."')
     return dataset_ids
 
 
 def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> list[str] | None:
-    """The documents to search in; None for all."""
+    """The documents to search in; None for all. Beside document ids, every release ignores the metadata condition."""
     documents = body.get("document_ids") or None
     if documents is not None and not isinstance(documents, list):
         raise refuse(102, "`documents` should be a list")
@@ -54,30 +62,63 @@ def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> 
         if key not in owned:
             raise refuse(102, f"The datasets don't own the document {key}")
     condition = body.get("metadata_condition")
-    if condition and call.era.metadata_condition:
-        matching = matching_documents(call.store, dataset_ids, condition)
-        if matching or not call.era.unmatched_metadata_is_ignored:
-            return [key for key in matching if documents is None or key in documents]
-    return documents
+    if documents is not None or not condition or not call.era.metadata_condition:
+        return documents
+    if not isinstance(condition, dict):
+        raise Refused(crashed(AttributeError(f"'{type(condition).__name__}' object has no attribute 'get'")))
+    matching = matching_documents(call.store, call.era, dataset_ids, condition, in_retrieval=True)
+    return None if not matching and call.era.unmatched_metadata_is_ignored else matching
+
+
+def _highlighted(call: Call, body: dict[str, Any]) -> bool:
+    if call.era.highlight_off_is_text:  # JSON's false is not among the values that turn it off
+        return body.get("highlight") not in ("false", "False")
+    marked = body.get("highlight", False)
+    if not isinstance(marked, bool) and str(marked).lower() not in ("true", "false"):
+        raise refuse(102, "`highlight` should be a boolean")
+    return str(marked).lower() == "true"
 
 
 def _options(call: Call, body: dict[str, Any]) -> tuple[int, int, bool]:
     """Page, page size and highlighting, checked."""
-    era = call.era
     size = _positive(body.get("page_size", 30), 30)
     call.check_page_size(size)
-    marked = body.get("highlight", era.highlight_default)
-    if not era.highlight_default and not isinstance(marked, bool):
-        raise refuse(102, "`highlight` should be a boolean")
-    if era.new_chat_api and isinstance(body.get("top_k"), int) and body["top_k"] <= 0:
+    marked = _highlighted(call, body)
+    if call.era.new_chat_api and isinstance(body.get("top_k"), int) and body["top_k"] <= 0:
         raise refuse(102, "`top_k` must be greater than 0")
-    return _positive(body.get("page", 1), 1), size, str(marked).lower() == "true"
+    return _positive(body.get("page", 1), 1), size, marked
 
 
-def _wants_metadata(call: Call, body: dict[str, Any]) -> bool:
+def _check_rerank_model(call: Call, name: str) -> None:
+    """Refuse a rerank model that does not exist, in the release's words (``0.27.0-unknown_model``; else source)."""
+    if name.partition("@")[0] != _RERANK_MODEL:
+        provider = name.partition("@")[2].rpartition("@")[2]
+        newer = f"Provider {provider} not found for model {name}."
+        raise Refused(crashed(LookupError(newer if call.era.models_have_providers else f"Model({name}) not authorized")))
+
+
+def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:
+    """How pages are cut; `within` tells whether documents were named or filtered."""
+    era = call.era
+    threshold = float(body.get("similarity_threshold", 0.2))
+    weightless = float(body.get("vector_similarity_weight", 0.3)) <= 0
+    if (within and era.threshold_skips_documents) or (weightless and era.threshold_needs_vectors):
+        threshold = 0.0
+    pool = None
+    if body.get("rerank_id"):
+        _check_rerank_model(call, str(body["rerank_id"]))
+        pool = int(body.get("top_k") or 1024)
+    return Cut(era.window, size, threshold, pool)
+
+
+def _metadata(call: Call, body: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The metadata that a hit carries; None for none."""
     wanted = body.get("reference_metadata")
-    included = isinstance(wanted, dict) and wanted.get("include")
-    return call.era.new_chat_api and bool(included or body.get("include_metadata"))
+    wanted = wanted if isinstance(wanted, dict) else {}
+    if not call.era.metadata_in_hits or not (wanted.get("include") or body.get("include_metadata")):
+        return None
+    fields = wanted.get("fields") or body.get("metadata_fields")
+    return {name: value for name, value in metadata.items() if not isinstance(fields, list) or name in fields}
 
 
 async def retrieve(call: Call) -> Response:
@@ -89,29 +130,32 @@ async def retrieve(call: Call) -> Response:
     documents = _documents(call, body, dataset_ids)
     page, size, marked = _options(call, body)
     question = str(body["question"] or "").strip()
-    if not question or (documents == [] and body.get("metadata_condition")):
+    if not question or documents == []:
         return _nothing({})
+    cut = _cut(call, body, size, within=documents is not None)
     query = Query(
         question=question,
         dataset_ids=dataset_ids,
         document_ids=documents,
-        similarity_threshold=float(body.get("similarity_threshold", 0.2)),
         vector_similarity_weight=float(body.get("vector_similarity_weight", 0.3)),
         top_k=int(body.get("top_k") or 1024),
     )
-    hits = search(call.store, query)
-    shown = hits[(page - 1) * size : page * size]
-    if not shown:
-        return _nothing([])
+    shown = cut.page(candidates(call.store, query), page)
+    hits = list(shown.hits)
+    if body.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
+        hits.insert(0, passage)
     chunks = []
-    for hit in shown:
+    for hit in hits:
         seen = shapes.hit_object(hit, call.era, words=terms(hit.chunk.content))
         if marked:
             seen["highlight"] = highlight(hit.chunk.content, question)
-        if _wants_metadata(call, body):
-            seen["document_metadata"] = dict(hit.metadata)
+        metadata = _metadata(call, body, hit.metadata)
+        if metadata is not None:
+            seen["document_metadata"] = metadata
         chunks.append(seen)
-    return ok({"total": len(hits), "chunks": chunks, "doc_aggs": document_counts(hits)})
+    if not chunks:
+        return _nothing([])
+    return ok({"total": len(shown.passing), "chunks": chunks, "doc_aggs": document_counts(shown.passing)})
 
 
 async def dify(call: Call) -> Response:

@@ -7,14 +7,16 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator.answering import Query, search
+from ragflow_integrations.emulator.answering import Query, graph_hit, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.model import Commands, Task
-from ragflow_integrations.emulator.store import Chat, new_id
+from ragflow_integrations.emulator.store import Chat, Dataset, new_id
 from ragflow_integrations.emulator.streams import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ragflow_integrations.emulator.calls import Call
     from ragflow_integrations.emulator.store import Session
 
@@ -52,22 +54,20 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
     config = chat.prompt_config
     quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
-    documents = ask.document_ids
-    if ask.metadata_condition:
-        matching = matching_documents(call.store, dataset_ids, ask.metadata_condition)
-        documents = matching if documents is None else [key for key in documents if key in matching]
     hits = []
     began = time.perf_counter()
     if dataset_ids and isinstance(ask.question, str):
         query = Query(
             question=Commands.of(ask.question).question,
             dataset_ids=dataset_ids,
-            document_ids=documents,
+            document_ids=_documents(call, chat, ask, dataset_ids),
             similarity_threshold=chat.similarity_threshold,
             vector_similarity_weight=chat.vector_similarity_weight,
             top_k=chat.top_k,
         )
         hits = search(call.store, query)[: chat.top_n]
+        if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
+            hits.insert(0, passage)
     retrieval_seconds = time.perf_counter() - began
     task = Task(
         question=ask.question,
@@ -93,6 +93,32 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
+
+
+def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:
+    """The documents to answer from; None for all.
+
+    A metadata condition replaces the document ids (source: ``api/apps/sdk/session.py`` of 0.24.0). The assistant's own filter
+    adds documents to them (source: ``apply_meta_data_filter``). Datasets of tables are asked by SQL, whatever the ids, before
+    0.27.0 (source: ``use_sql``).
+    """
+    era = call.era
+    documents = ask.document_ids
+    if ask.metadata_condition:
+        condition = ask.metadata_condition
+        documents = matching_documents(call.store, era, dataset_ids, condition) if condition.get("conditions") else None
+    own = chat.meta_data_filter if era.chat_has_metadata_filter else {}
+    if own.get("method") == "manual":
+        conditions = [
+            {"name": one.get("key"), "comparison_operator": one.get("op"), "value": one.get("value")}
+            for one in own.get("manual") or []
+        ]
+        condition = {"logic": own.get("logic", "and"), "conditions": conditions}
+        documents = [*(documents or []), *matching_documents(call.store, era, dataset_ids, condition)]
+    tables = any(
+        dataset.parser_config.get("field_map") for key in dataset_ids if (dataset := call.store.get(Dataset, key)) is not None
+    )
+    return None if tables and not era.sql_within_documents else documents
 
 
 def new_message_id(call: Call) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from pydantic import model_validator
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import arguments, metadata_filters
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.langchain._compat import PROVIDER
 from ragflow_integrations.langchain._connection import Connected, arun, run
 from ragflow_integrations.langchain._errors import langchain_errors
 from ragflow_integrations.langchain._messages import document
+from ragflow_integrations.models import RetrievalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,19 +24,8 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.langchain._connection import AnyClient, Flow
 
-_OPTIONS = (
-    "document_ids",
-    "similarity_threshold",
-    "vector_similarity_weight",
-    "top_k",
-    "rerank_id",
-    "keyword",
-    "highlight",
-    "metadata_condition",
-    "cross_languages",
-    "use_kg",
-    "toc_enhance",
-)
+#: Options of a search, in alphabetical order for messages.
+_OPTIONS = tuple(sorted(RetrievalOptions.__optional_keys__))
 
 
 class RAGFlowRetriever(BaseRetriever, Connected):
@@ -111,13 +101,15 @@ class RAGFlowRetriever(BaseRetriever, Connected):
     highlight: bool | None = None
     """Mark matches in `highlight`."""
     metadata_condition: dict[str, Any] | None = None
-    """Only documents with such metadata."""
+    """Only documents with such metadata; see `RetrievalOptions`."""
     cross_languages: Sequence[str] | None = None
     """Languages to translate the question into."""
     use_kg: bool | None = None
-    """Search the knowledge graph too; its result comes first."""
+    """Search the knowledge graph too; its result comes first. Refused beside a filter, which it would ignore."""
     toc_enhance: bool | None = None
     """Use tables of contents."""
+    metadata_fields: Sequence[str] | None = None
+    """Only these fields in `document_metadata`, which RAGFlow ≥ 0.25.2 fills."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -126,28 +118,29 @@ class RAGFlowRetriever(BaseRetriever, Connected):
         arguments.positive("k", self.k)
         return self
 
-    def with_filters(
-        self, metadata: Mapping[str, str | float] | None = None, *, document_ids: Sequence[str] | None = None
-    ) -> Self:
-        """Give a copy that finds less: what this one finds, where all of `metadata` is so, within `document_ids`.
+    def with_filters(self, metadata: Mapping[str, object] | None = None, *, document_ids: Sequence[str] | None = None) -> Self:
+        """Return a copy that finds less: what this one finds, if all of `metadata` is so, within `document_ids`.
 
-        The copy shares the client; make one per user or request.
+        It holds on every release, and whatever is given per call: filters of a call narrow the copy further. The copy shares
+        the client; make one per user or request.
 
         Args:
-            metadata: Values that the documents' metadata must have.
+            metadata: Field of the documents' metadata → the value it must have, a list of values of which it must have one, or
+                comparisons such as `{"$gte": 2020, "$lt": 2024}` or `{"contains": "draft"}`.
             document_ids: Documents to stay within.
 
         Raises:
-            InvalidArgumentError: The retriever's own condition says "or", or it is limited to none of these documents.
+            InvalidArgumentError: `metadata` is empty or malformed, or the retriever is limited to none of these documents.
         """
         changes: dict[str, Any] = {}
         if metadata is not None:
-            changes["metadata_condition"] = _narrowed(self.metadata_condition, metadata)
+            changes["metadata_condition"] = _joined(
+                self.metadata_condition, metadata_filters.from_mapping("metadata", metadata).to_dict()
+            )
         if document_ids is not None:
-            within = [item for item in arguments.ids("document_ids", document_ids) if item in (self.document_ids or [item])]
-            if not within:
+            changes["document_ids"] = _common(self.document_ids, document_ids)
+            if not changes["document_ids"]:
                 raise InvalidArgumentError("document_ids", "has none of the documents the retriever is limited to")
-            changes["document_ids"] = within
         return self.model_copy(update=changes)
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
@@ -185,23 +178,36 @@ class RAGFlowRetriever(BaseRetriever, Connected):
             if ("dataset", name) not in known:
                 known["dataset", name] = (yield client.datasets.find(name)).id
         dataset_ids = self.dataset_ids or [known["dataset", name] for name in self.dataset_names or ()]
+        if options["document_ids"] == []:
+            return []  # the call names none of the documents that the retriever is limited to
         found = yield client.retrieve(query, dataset_ids=dataset_ids, **options)
         return [document(chunk) for chunk in found.chunks]
 
     def _options(self, k: int | None, call: dict[str, Any]) -> dict[str, Any]:
+        """Join the options of a call with the retriever's: filters narrow, others replace."""
         unknown = sorted(set(call) - set(_OPTIONS))
         if unknown:
             raise InvalidArgumentError(unknown[0], f"is no option of a search; options are k, {', '.join(_OPTIONS)}")
         options = {name: call.get(name, getattr(self, name)) for name in _OPTIONS}
+        if call.get("document_ids") is not None:
+            options["document_ids"] = _common(self.document_ids, call["document_ids"])
+        else:
+            options["document_ids"] = self.document_ids
+        options["metadata_condition"] = _joined(self.metadata_condition, call.get("metadata_condition"))
         return {"limit": self.k if k is None else arguments.positive("k", k), **options}
 
 
-def _narrowed(condition: Mapping[str, Any] | None, metadata: Mapping[str, str | float]) -> dict[str, Any]:
-    known = list(condition["conditions"]) if condition else []
-    if condition and condition.get("logic") == "or" and len(known) > 1:
-        raise InvalidArgumentError("metadata_condition", "says 'or'; RAGFlow cannot join that with further filters")
-    added = [{"name": name, "comparison_operator": "is", "value": value} for name, value in metadata.items()]
-    return {"logic": "and", "conditions": [*known, *added]}
+def _common(own: Sequence[str] | None, given: Sequence[str]) -> list[str]:
+    """Return the documents of both; None stands for all."""
+    checked = arguments.ids("document_ids", given)
+    return checked if own is None else [item for item in checked if item in own]
+
+
+def _joined(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Join two metadata conditions so that both must hold."""
+    conditions = [None if one is None else metadata_filters.parse("metadata_condition", one) for one in (own, given)]
+    joined = metadata_filters.both(*conditions)
+    return None if joined is None else joined.to_dict()
 
 
 __all__ = ["RAGFlowRetriever"]

@@ -22,7 +22,8 @@ from ragflow_integrations.errors import ChatNotFoundError, DatasetNotFoundError,
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.llamaindex.chat_engine import RAGFlowChatEngine
 from ragflow_integrations.llamaindex.query_engine import RAGFlowQueryEngine
-from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever, SearchOptions
+from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever
+from ragflow_integrations.models import RetrievalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 #: Suffixes of files that a server reads as text.
 _TEXT = frozenset({".txt", ".md", ".markdown", ".mdx", ".html", ".htm"})
-_OF_SEARCHES = SearchOptions.__optional_keys__ | {"similarity_top_k", "verbose"}
+_OF_SEARCHES = RetrievalOptions.__optional_keys__ | {"similarity_top_k", "verbose"}
 
 
 class _AsItIs(TransformComponent):

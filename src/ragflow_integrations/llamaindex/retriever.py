@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
 
 from ragflow_integrations._adapters import Clients
 from ragflow_integrations._protocol import arguments
 from ragflow_integrations.llamaindex import _nodes
+from ragflow_integrations.models import RetrievalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,37 +21,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.client import RAGFlowClient
-    from ragflow_integrations.models import JsonObject, Timeout
-
-
-class SearchOptions(TypedDict, total=False):
-    """How datasets are searched.
-
-    Attributes:
-        document_ids: Only these documents.
-        similarity_threshold: Drop chunks below, 0 … 1 (server's default 0.2).
-        vector_similarity_weight: Share of the embedding's score, 0 … 1 (server's default 0.3).
-        top_k: Vector candidates considered; not the number of results.
-        rerank_id: Rerank model.
-        keyword: Let an LLM add keywords.
-        highlight: Mark matches in the metadata `highlight`.
-        metadata_condition: Only documents with such metadata.
-        cross_languages: Languages to translate the question into.
-        use_kg: Search the knowledge graph too; its result comes first.
-        toc_enhance: Use tables of contents.
-    """
-
-    document_ids: Sequence[str] | None
-    similarity_threshold: float | None
-    vector_similarity_weight: float | None
-    top_k: int | None
-    rerank_id: str | None
-    keyword: bool | None
-    highlight: bool | None
-    metadata_condition: JsonObject | None
-    cross_languages: Sequence[str] | None
-    use_kg: bool | None
-    toc_enhance: bool | None
+    from ragflow_integrations.models import Timeout
 
 
 class RAGFlowRetriever(BaseRetriever):
@@ -70,7 +41,7 @@ class RAGFlowRetriever(BaseRetriever):
         verbose: Print what is followed from `IndexNode`s.
         timeout: Longest silence in seconds, or a `Timeout`.
         max_retries: Repetitions of a request that failed in passing.
-        **options: See `SearchOptions`.
+        **options: See `RetrievalOptions`.
 
     Raises:
         InvalidArgumentError: An argument is missing, malformed or contradicts another.
@@ -96,7 +67,7 @@ class RAGFlowRetriever(BaseRetriever):
         verbose: bool = False,
         timeout: float | Timeout | None = None,
         max_retries: int = 2,
-        **options: Unpack[SearchOptions],
+        **options: Unpack[RetrievalOptions],
     ) -> None:
         super().__init__(callback_manager=callback_manager, verbose=verbose)
         given = arguments.exactly_one(dataset_ids=dataset_ids, dataset_names=dataset_names)
@@ -104,7 +75,7 @@ class RAGFlowRetriever(BaseRetriever):
         self._dataset_ids = named if given == "dataset_ids" else None
         self._dataset_names = named
         self.similarity_top_k = arguments.positive("similarity_top_k", similarity_top_k)
-        arguments.known("options", options, sorted(SearchOptions.__optional_keys__))
+        arguments.known("options", options, sorted(RetrievalOptions.__optional_keys__))
         self._options = options
         self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
 

@@ -48,12 +48,13 @@ AGENTS = Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, PAT
 MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
 EFFORT_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
 
+#: Pages of a retrieval are cut from candidates that have been ranked; before, see docs/protocol.md, "Retrieval pages".
+PAGES_RANKED = Feature("pages of a ranked retrieval", (0, 23, 0))
+PAGES_UNRANKED = Feature("retrievals of more than 63 chunks", (0, 22, 0))
+
 # Options of questions and searches → what a server must be to honour them.
 SESSION_FEATURES: dict[str, Feature] = {
     "model": Feature("`model` in a session", (0, 25, 1), instead="Set the LLM on the assistant."),
-    "metadata_condition": Feature(
-        "`metadata_condition` in a session", (0, 23, 0), (0, 24, PATCHES), "Ask without a session, or use `document_ids`."
-    ),
     "reasoning_effort": Feature("`reasoning_effort`", (0, 24, 0)),
     "internet": Feature("`internet`", (0, 25, 0)),
 }
@@ -64,16 +65,15 @@ STATELESS_FEATURES: dict[str, Feature] = {
         name: Feature(f"`{name}` without a session", (0, 26, 0), instead="Set it on the assistant.")
         for name in arguments.GENERATION
     },
-    "metadata_condition": Feature("`metadata_condition`", (0, 23, 0), instead="Use `document_ids` in a session."),
+    # 0.23 compares otherwise: see docs/protocol.md, "Metadata operators".
+    "metadata_condition": Feature("`metadata_condition` without a session", (0, 24, 0), instead="Ask in a session."),
     **{
         name: Feature(f"`{name}` without a session", (0, 27, 0), instead="Ask in a session.")
         for name in ("document_ids", "reasoning_effort", "internet")
     },
 }
 RETRIEVAL_FEATURES: dict[str, Feature] = {
-    # 0.20–0.22 filter, but answer unfiltered when nothing matches (notes §1.7).
-    "metadata_condition": Feature("`metadata_condition` in a retrieval", (0, 23, 0), instead="Filter by `document_ids`."),
     "cross_languages": Feature("`cross_languages` in a retrieval", (0, 20, 0)),
     "toc_enhance": Feature("`toc_enhance` in a retrieval", (0, 23, 0)),
-    "metadata_fields": Feature("`metadata_fields` in a retrieval", (0, 25, 6)),
+    "metadata_fields": Feature("`metadata_fields` in a retrieval", (0, 25, 2)),
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
+from ragflow_integrations._protocol import wire
 from ragflow_integrations._protocol.compat.error_table import EndpointMissing
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
 from ragflow_integrations._protocol.http import Request
@@ -85,6 +86,9 @@ class Known:
                 return self.narrowed(high=(0, 24, PATCHES))
             if isinstance(data, dict):
                 return self.narrowed(low=(0, 25, 0))
+        elif request.path == "/retrieval" and isinstance(data, dict):
+            if any("mom_id" in chunk for chunk in wire.objects(data.get("chunks"))):  # a key of results since 0.23.0
+                return self.narrowed(low=(0, 23, 0))
         elif request.path.endswith("/system/version") and isinstance(data, str):
             return self.told(data)
         return self
@@ -224,5 +228,7 @@ def require(profile: Profile, feature: Feature) -> Operation[None]:
         gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
         raise UnsupportedByServerError(
             f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {known}. "
-            f"{feature.instead}".rstrip()
+            f"{feature.instead}".rstrip(),
+            feature=feature.what,
+            since=_text(feature.since),
         )
