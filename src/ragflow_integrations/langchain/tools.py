@@ -105,6 +105,10 @@ class RAGFlowToolkit(BaseToolkit, Connected):
     """Their exact names instead."""
     k: int = 8
     """Documents that it gives."""
+    document_ids: Sequence[str] | None = None
+    """Both tools stay within these documents."""
+    metadata_condition: dict[str, Any] | None = None
+    """Both tools stay within documents with such metadata; see `RetrievalOptions`."""
     about: str = ""
     """What the documents are about: it tells the model when to use the tools."""
     prefix: str = "ragflow"
@@ -119,13 +123,14 @@ class RAGFlowToolkit(BaseToolkit, Connected):
         """Give the tools."""
         assistant = _known(chat_id=self.chat_id, chat_name=self.chat_name, agent_id=self.agent_id)
         datasets = _known(dataset_ids=self.dataset_ids, dataset_names=self.dataset_names)
+        filters = _known(document_ids=self.document_ids, metadata_condition=self.metadata_condition)
         tools: list[BaseTool] = []
         if assistant:
             # The inner model's tokens are no part of the outer model's answer: agents' streams leave them out by this tag.
-            model = ChatRAGFlow(client=self.client, disable_streaming=True, tags=["nostream"], **assistant)
+            model = ChatRAGFlow(client=self.client, disable_streaming=True, tags=["nostream"], **assistant, **filters)
             tools.append(self._tool("ask", _ASK, AskInput, _Ask(model)))
         if datasets:
-            retriever = RAGFlowRetriever(client=self.client, k=self.k, **datasets)
+            retriever = RAGFlowRetriever(client=self.client, k=self.k, **datasets, **filters)
             tools.append(self._tool("search", _SEARCH, SearchInput, _Search(retriever)))
         if not tools:
             arguments.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))

@@ -13,7 +13,7 @@ from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.llamaindex.query_engine import PlainResponse, RAGFlowQueryEngine
 from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever
-from ragflow_integrations.models import CompletionOptions, Timeout
+from ragflow_integrations.models import CompletionOptions, RetrievalOptions, Timeout
 
 if TYPE_CHECKING:
     from llama_index.core.schema import NodeWithScore
@@ -40,7 +40,8 @@ class RAGFlowToolSpec(BaseToolSpec):
         callback_manager: Legacy callbacks; default those of `Settings`.
         timeout: Longest silence in seconds, or a `Timeout`.
         max_retries: Repetitions of a request that failed in passing.
-        **options: Options of every question to the assistant; see `CompletionOptions`.
+        **options: Options of every question to the assistant; see `CompletionOptions`. The filters among them, `document_ids`
+            and `metadata_condition`, limit the search as well.
 
     Raises:
         InvalidArgumentError: Neither an assistant nor a dataset is named, or an argument is wrong.
@@ -79,6 +80,11 @@ class RAGFlowToolSpec(BaseToolSpec):
         elif base_url is not None or api_key is not None:
             raise InvalidArgumentError("client", "excludes `base_url` and `api_key`: the client has its own")
         self.spec_functions = []
+        filters: RetrievalOptions = {}
+        if "document_ids" in options:
+            filters["document_ids"] = options["document_ids"]
+        if "metadata_condition" in options:
+            filters["metadata_condition"] = options["metadata_condition"]
         if dataset_ids is not None or dataset_names is not None:
             self._retriever = RAGFlowRetriever(
                 client,
@@ -86,6 +92,7 @@ class RAGFlowToolSpec(BaseToolSpec):
                 dataset_names=dataset_names,
                 similarity_top_k=similarity_top_k,
                 callback_manager=callback_manager,
+                **filters,
             )
             self.spec_functions.append(("search", "asearch"))
         if chat_id is not None or chat_name is not None or agent_id is not None:
@@ -98,6 +105,8 @@ class RAGFlowToolSpec(BaseToolSpec):
                 **options,
             )
             self.spec_functions.append(("ask", "aask"))
+        elif unused := sorted(set(options) - set(filters)):
+            raise InvalidArgumentError(unused[0], "is an option of questions; name an assistant or agent to ask as well")
         if not self.spec_functions:
             raise InvalidArgumentError(
                 "chat_id", "or `dataset_ids` (or another name for either) must say what the tools are for"

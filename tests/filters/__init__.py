@@ -1,0 +1,1 @@
+"""Filters hold: on every release, in every call that takes one, beside every other option."""
