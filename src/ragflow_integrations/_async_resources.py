@@ -435,14 +435,18 @@ class AsyncAgents:
         """Iterate over the agents, asking for pages as they are needed."""
         return self._transport.iterate(_protocol.operations.list_agents(title=title))
 
-    async def create_session(self, agent_id: str) -> Session:
+    async def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent.
+
+        Args:
+            agent_id: The agent.
+            inputs: Values of its begin form, by name; up to 0.19.1 a session needs those that must be given.
 
         Raises:
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return await self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id))
+        return await self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id, inputs))
 
     async def get_session(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.

@@ -24,7 +24,7 @@ from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
 from ragflow_integrations._protocol.retries import policy
 from ragflow_integrations._transport import DRAIN_SECONDS, Held, nothing
-from ragflow_integrations.errors import APIError, RAGFlowError
+from ragflow_integrations.errors import NotFoundError, RAGFlowError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
@@ -99,18 +99,19 @@ class AsyncTransport:
 
     async def run(self, operation: Operation[T]) -> T:
         """Run an API call: send what it yields, give it the reply or the error."""
-        try:
-            request = next(operation)
-            while True:
-                try:
-                    reply = await self.send(request)
-                except RAGFlowError as error:
-                    request = operation.throw(error)
-                else:
-                    request = operation.send(reply)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        with _failures.public_errors():
+            try:
+                request = next(operation)
+                while True:
+                    try:
+                        reply = await self.send(request)
+                    except RAGFlowError as error:
+                        request = operation.throw(error)
+                    else:
+                        request = operation.send(reply)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
     async def iterate(self, pages: Pages[T]) -> AsyncIterator[T]:
         """Iterate over a listing, asking for pages as they are needed."""
@@ -127,7 +128,8 @@ class AsyncTransport:
 
     async def fetch(self, request: Request) -> bytes:
         """Send a request for a file, again where that is safe."""
-        return await self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
+        with _failures.public_errors():
+            return await self._repeat(request, lambda reply: decode_file(reply, request), math.inf)
 
     async def _repeat(self, request: Request, read: Callable[[Reply], T], most: float = MAX_REPLY) -> T:
         async def once(exchange: Exchange) -> T:
@@ -166,33 +168,37 @@ class AsyncTransport:
 
     async def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
-        learned = False
+        operation = prepare()
         while True:
-            completion = await self.run(prepare())
+            completion = await self.run(operation)
             try:
                 if not completion.stream:
                     return await self._repeat(completion.request, partial(self._answer, completion))
                 connection = await self._connect(completion)
                 return await connection.gather()
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
-                    raise
-                learned = True
+            except RAGFlowError as error:
+                second = completion.second_try(error, self._settings.profile, prepare)
+                if second is None:
+                    with _failures.public_errors():
+                        raise
+                operation = second
 
     def _answer(self, completion: Completion, reply: Reply) -> Answer:
         return completion.answer(decode(reply, completion.request, self._settings.profile))
 
     async def connect(self, prepare: Prepare, release: Callable[[], None] = nothing) -> Connection:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
-        learned = False
+        operation = prepare()
         while True:
-            completion = await self.run(prepare())
+            completion = await self.run(operation)
             try:
                 connection = await self._connect(completion)
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
-                    raise
-                learned = True
+            except RAGFlowError as error:
+                second = completion.second_try(error, self._settings.profile, prepare)
+                if second is None:
+                    with _failures.public_errors():
+                        raise
+                operation = second
             else:
                 connection.held.until_closed(release)
                 return connection
@@ -201,12 +207,25 @@ class AsyncTransport:
         async def once(exchange: Exchange) -> Connection:
             response = await self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status, _headers(response), coalesce=True)
-            connection = Connection(response, reader, self._settings, exchange)
+            connection = Connection(response, reader, self._settings, exchange, partial(self._is_whole, completion))
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 await connection.read_ahead()
             return connection
 
         return await self._attempt(completion.request, once)
+
+    async def _is_whole(self, completion: Completion) -> bool:
+        """Tell whether a stream that was cut off lacks nothing but its end.
+
+        Raises:
+            NotFoundError: It was cut off since what was asked does not exist.
+        """
+        try:
+            return completion.is_whole is not None and await self.run(completion.is_whole())
+        except NotFoundError:
+            raise
+        except RAGFlowError:
+            return False  # the cut itself is the failure to tell of
 
     async def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> aiohttp.ClientResponse:
         settings = self._settings
@@ -284,7 +303,15 @@ class Connection:
     Closes itself when it is dropped, even by the garbage collector in another thread.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        reader: AnswerReader,
+        settings: Settings,
+        exchange: Exchange,
+        is_whole: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._is_whole = is_whole
         self.held = Held()
         self.reader = reader
         self.ready: list[AnswerEvent] = []
@@ -319,22 +346,26 @@ class Connection:
     async def fill(self) -> None:
         """Read a block; the events it completes are added to `ready`, where they stay whatever happens then."""
         failure: RAGFlowError | None = None
-        block = b""
+        block, silent = b"", False
         try:
             block = await self._response.content.readany()
         except _PROBLEMS as problem:
             block = self._left(problem)
+            silent = isinstance(problem, TimeoutError)
             if not block:
-                failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
+                failure = _failures.cut_off(self._settings, self.reader, problem, silent=silent)
         except BaseException as cancelled:  # no `Exception`: the connection may not outlive the task that read it
             self.close(cancelled)
             raise
         if self.closed:
             failure = _failures.closed(self.reader.partial)
+        elif failure is None:
+            self.ready += self.reader.feed(block) if block else self.reader.finish()
+        if isinstance(failure or self.reader.error, StreamInterruptedError) and not silent and not self.closed:
+            failure = await self._explain_cut(failure)
         if failure is not None:
             self.close(failure)
             raise failure
-        self.ready += self.reader.feed(block) if block else self.reader.finish()
         if self.reader.done:
             if self.reader.error is not None:
                 _failures.hide_key(self.reader.error, self._settings)
@@ -342,6 +373,16 @@ class Connection:
                 await _drain(self._response)
             finally:
                 self._end(self.reader.error)
+
+    async def _explain_cut(self, failure: RAGFlowError | None) -> RAGFlowError | None:
+        """Return the failure to raise for a stream that was cut off: None if the answer is whole all the same."""
+        try:
+            if await self._is_whole():
+                self.ready += self.reader.complete()
+                return None
+        except NotFoundError as missing:
+            return missing
+        return failure
 
     def _left(self, problem: Exception) -> bytes:
         """Give what came before the connection broke: aiohttp has it, and gives its exception first; it comes again."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.errors import (
     ConnectionFailedError,
     ErrorResponse,
+    ProtocolError,
     RequestTimeoutError,
     StreamInterruptedError,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._settings import Settings
     from ragflow_integrations.errors import RAGFlowError
@@ -91,6 +95,21 @@ def incomplete(partial: str) -> StreamInterruptedError:
         "The answer is not complete: the stream was not read to its end. The text so far is in `partial`.",
         partial=partial,
     )
+
+
+@contextmanager
+def public_errors() -> Iterator[None]:
+    """Raise the protocol's own kinds of `ProtocolError`, which calls use to try another form, as what callers know."""
+    try:
+        yield
+    except ProtocolError as error:
+        if type(error) is ProtocolError:
+            raise
+        public = ProtocolError(str(error))
+        public.partial = error.partial
+    else:
+        return
+    raise public
 
 
 #: Shorter keys are words, and no secrets.

@@ -428,14 +428,18 @@ class Agents:
         """Iterate over the agents, asking for pages as they are needed."""
         return self._transport.iterate(_protocol.operations.list_agents(title=title))
 
-    def create_session(self, agent_id: str) -> Session:
+    def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent.
+
+        Args:
+            agent_id: The agent.
+            inputs: Values of its begin form, by name; up to 0.19.1 a session needs those that must be given.
 
         Raises:
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id))
+        return self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id, inputs))
 
     def get_session(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.

@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from ragflow_integrations import _failures, _protocol
 from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
-from ragflow_integrations.errors import APIError, RAGFlowError
+from ragflow_integrations.errors import NotFoundError, RAGFlowError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,18 +148,19 @@ class Transport:
 
     def run(self, operation: Operation[T]) -> T:
         """Run an API call: send what it yields, give it the reply or the error."""
-        try:
-            request = next(operation)
-            while True:
-                try:
-                    reply = self.send(request)
-                except RAGFlowError as error:
-                    request = operation.throw(error)
-                else:
-                    request = operation.send(reply)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        with _failures.public_errors():
+            try:
+                request = next(operation)
+                while True:
+                    try:
+                        reply = self.send(request)
+                    except RAGFlowError as error:
+                        request = operation.throw(error)
+                    else:
+                        request = operation.send(reply)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
     def iterate(self, pages: Pages[T]) -> Iterator[T]:
         """Iterate over a listing, asking for pages as they are needed."""
@@ -175,7 +176,8 @@ class Transport:
 
     def fetch(self, request: Request) -> bytes:
         """Send a request for a file, again where that is safe."""
-        return self._repeat(request, lambda reply: _protocol.envelope.decode_file(reply, request), math.inf)
+        with _failures.public_errors():
+            return self._repeat(request, lambda reply: _protocol.envelope.decode_file(reply, request), math.inf)
 
     def _repeat(self, request: Request, read: Callable[[_protocol.http.Reply], T], most: float | None = None) -> T:
         def once(exchange: Exchange) -> T:
@@ -214,34 +216,38 @@ class Transport:
 
     def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
-        learned = False
+        operation = prepare()
         while True:
-            completion = self.run(prepare())
+            completion = self.run(operation)
             try:
                 if not completion.stream:
                     return self._repeat(completion.request, partial(self._answer, completion))
                 with self._stream(completion) as stream:
                     collections.deque(stream, maxlen=0)
                     return stream.answer
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
-                    raise
-                learned = True
+            except RAGFlowError as error:
+                second = completion.second_try(error, self._settings.profile, prepare)
+                if second is None:
+                    with _failures.public_errors():
+                        raise
+                operation = second
 
     def _answer(self, completion: Completion, reply: _protocol.http.Reply) -> Answer:
         return completion.answer(_protocol.envelope.decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
-        learned = False
+        operation = prepare()
         while True:
-            completion = self.run(prepare())
+            completion = self.run(operation)
             try:
                 stream = self._stream(completion)
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
-                    raise
-                learned = True
+            except RAGFlowError as error:
+                second = completion.second_try(error, self._settings.profile, prepare)
+                if second is None:
+                    with _failures.public_errors():
+                        raise
+                operation = second
             else:
                 stream.held.until_closed(release)
                 return stream
@@ -250,12 +256,25 @@ class Transport:
         def once(exchange: Exchange) -> AnswerStream:
             response = self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status_code, _headers(response))
-            stream = AnswerStream(response, reader, self._settings, exchange)
+            stream = AnswerStream(response, reader, self._settings, exchange, partial(self._is_whole, completion))
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 stream.read_ahead()
             return stream
 
         return self._attempt(completion.request, once)
+
+    def _is_whole(self, completion: Completion) -> bool:
+        """Tell whether a stream that was cut off lacks nothing but its end.
+
+        Raises:
+            NotFoundError: It was cut off since what was asked does not exist.
+        """
+        try:
+            return completion.is_whole is not None and self.run(completion.is_whole())
+        except NotFoundError:
+            raise
+        except RAGFlowError:
+            return False  # the cut itself is the failure to tell of
 
     def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> requests.Response:
         settings = self._settings
@@ -314,7 +333,15 @@ class AnswerStream:
         ...         print(event)
     """
 
-    def __init__(self, response: requests.Response, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        response: requests.Response,
+        reader: AnswerReader,
+        settings: Settings,
+        exchange: Exchange,
+        is_whole: Callable[[], bool],
+    ) -> None:
+        self._is_whole = is_whole
         self.held = Held()
         self._exchange = exchange
         self._response = response
@@ -372,7 +399,7 @@ class AnswerStream:
         self._at = 0
         self._ready = []
         failure: RAGFlowError | None = None
-        block = b""
+        block, silent = b"", False
         try:
             block = next(self._blocks, b"")
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as problem:
@@ -381,14 +408,27 @@ class AnswerStream:
             failure = _failures.cut_off(self._settings, self._reader, problem, silent=silent)
         if self._closed:
             failure = _failures.closed(self.partial)
+        elif failure is None:
+            self._ready = self._reader.feed(block) if block else self._reader.finish()
+        if isinstance(failure or self._reader.error, StreamInterruptedError) and not silent and not self._closed:
+            failure = self._explain_cut(failure)
         if failure is not None:
             self._exchange.end(failure)
             self.close()
             raise failure
-        self._ready = self._reader.feed(block) if block else self._reader.finish()
         if self._reader.done:
             self._drain()
             self._end(self._reader.error)
+
+    def _explain_cut(self, failure: RAGFlowError | None) -> RAGFlowError | None:
+        """Return the failure to raise for a stream that was cut off: None if the answer is whole all the same."""
+        try:
+            if self._is_whole():
+                self._ready += self._reader.complete()
+                return None
+        except NotFoundError as missing:
+            return missing
+        return failure
 
     def _drain(self) -> None:
         """Read to the end, which is near, so that the connection can be used again."""

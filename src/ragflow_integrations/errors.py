@@ -9,8 +9,9 @@ Every error is a `RAGFlowError`; its text says what happened, to which object, a
       APIError                                    the server said no: code, http_status, message, response, request_id
         AuthenticationError · PermissionDeniedError · InvalidRequestError · RateLimitError · ServerError
         NotFoundError → ChatNotFoundError · SessionNotFoundError · DatasetNotFoundError · DocumentNotFoundError
-                        · AgentNotFoundError
+                        · ChunkNotFoundError · AgentNotFoundError
         ModelUnavailableError · EmbeddingModelMismatchError
+        InvalidRequestError → DocumentUploadError
       GenerationError                             the LLM behind RAGFlow failed
       StreamInterruptedError                      an answer began and did not end
       ProtocolError                               the reply is not RAGFlow's
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,6 +195,10 @@ class DocumentNotFoundError(NotFoundError):
     """No such document."""
 
 
+class ChunkNotFoundError(NotFoundError):
+    """No such chunk in this document."""
+
+
 class AgentNotFoundError(NotFoundError):
     """No such agent."""
 
@@ -255,6 +260,36 @@ class DocumentParsingError(RAGFlowError):
     """The server could not parse a document, or was told to stop."""
 
 
+class StoredDocument(Protocol):
+    """A document as `DocumentUploadError` names it: a `Document` of the models."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        ...
+
+
+class DocumentUploadError(InvalidRequestError):
+    """Some files of an upload were refused; uploading all again would store the others twice.
+
+    Attributes:
+        stored: Documents made of the other files, as far as the server names them (≥ 0.26.3).
+        failed: What the server says of the refused files, a line each.
+    """
+
+    def __init__(
+        self, text: str, *, stored: tuple[StoredDocument, ...] = (), failed: tuple[str, ...] = (), **details: Any
+    ) -> None:
+        super().__init__(text, **details)
+        self.stored = stored
+        self.failed = failed
+
+
 class UnsupportedByServerError(RAGFlowError):
     """The server cannot do what was asked: its release cannot, or no release can honour these options together.
 
@@ -280,10 +315,12 @@ __all__ = [
     "AgentNotFoundError",
     "AuthenticationError",
     "ChatNotFoundError",
+    "ChunkNotFoundError",
     "ConnectionFailedError",
     "DatasetNotFoundError",
     "DocumentNotFoundError",
     "DocumentParsingError",
+    "DocumentUploadError",
     "EmbeddingModelMismatchError",
     "ErrorResponse",
     "GenerationError",

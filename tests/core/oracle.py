@@ -85,6 +85,11 @@ def _openai(events: list[dict[str, Any]], *, ended: bool) -> Expected:
     # 0.25 says everything a second time.
     if len(pieces) > 1 and _bare(pieces[-1]) == _bare("".join(pieces[:-1])):
         pieces = pieces[-1:]
+    # 0.17 says the end a second time, if it puts citations in.
+    if not any("reasoning_content" in choice["delta"] for event in events for choice in event["choices"]) and len(pieces) > 1:
+        last = _bare(pieces[-1])
+        if last and _bare("".join(pieces[:-1])).endswith(last):
+            pieces = pieces[:-1]
     return _finish(final or "".join(pieces), thought, chunks, ended=ended, usage=usage)
 
 
@@ -92,6 +97,8 @@ def _agent(events: list[dict[str, Any]], *, ended: bool) -> Expected:
     text = thought = ""
     thinking = False
     failed, usage = "", None
+    finished: list[str] = []
+    used: list[str] = []
     ids: dict[str, Any] = {}
     chunks: dict[str, Any] = {}
     for event in events:
@@ -106,9 +113,13 @@ def _agent(events: list[dict[str, Any]], *, ended: bool) -> Expected:
             text += "" if thinking else data["content"]
         if event["event"] == "node_finished":
             failed = data.get("error") or failed
+            finished.append(data["component_id"])
+            used += [name.split("@")[0] for name in data.get("inputs") or {} if "@" in name]
         if event["event"] == "workflow_finished":
             usage = (data.get("usage") or {}).get("total_tokens")
         chunks = (data.get("reference") or {}).get("chunks") or chunks
+    if not set(used) <= set(finished):  # the component whose output was used has failed
+        return Expected(errors.GenerationError)
     if failed:
         found = _FAILURE.search(failed)
         return Expected(errors.GenerationError, kind=found[1] if found else None)
@@ -128,6 +139,8 @@ def _whole(recording: Recording, route: str) -> Expected:
     if route == "agent" and isinstance(data, dict) and "event" in data:
         return _agent([{**data, "event": "message"}, data], ended=True)
     if not isinstance(data, dict):
+        return Expected(errors.ProtocolError)
+    if data.get("start_to_think"):  # the first event of a stream, not an answer
         return Expected(errors.ProtocolError)
     ids = {"session_id": data.get("session_id"), "message_id": data.get("id")}
     return _finish(data["answer"], "", _ids(data.get("reference")), ended=True, **ids)

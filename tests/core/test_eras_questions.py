@@ -9,8 +9,10 @@ import pytest
 from ragflow_integrations import (
     GenerationError,
     InvalidArgumentError,
+    InvalidRequestError,
     Message,
     NotFoundError,
+    ServerError,
     SessionNotFoundError,
     UnsupportedByServerError,
 )
@@ -258,17 +260,82 @@ def test_the_trace_of_an_agent(served: Served) -> None:
     assert answer is None or answer.trace
 
 
+def test_begin_values_of_old_agents(served: Served) -> None:
+    """Up to 0.19.1 they are needed when a session is made, and at each run."""
+    agent = served.emulator.form_agent_id
+    if served.within((0, 20, 0)):
+        return
+    refused = served.driver.fails(lambda client: client.ask("Hello", agent_id=agent))
+    assert isinstance(refused, InvalidRequestError)
+    assert "topic" in str(refused)
+    values = {"topic": {"value": "range of a cargo bike"}}
+    assert ANSWER in served.do(lambda client: client.ask("Hello", agent_id=agent, inputs=values)).text
+    session = served.do(lambda client: client.agents.create_session(agent, inputs=values)).id
+    streamed = served.driver.drain(lambda client: client.stream("Hello", agent_id=agent, session_id=session, inputs=values))
+    assert ANSWER in streamed.answer.text
+    assert "running" not in streamed.text
+
+
+def test_an_agent_whose_llm_fails(served: Served) -> None:
+    if served.within(*NO_AGENTS):
+        return
+    agent = served.emulator.agent_id
+    for failure in ("[[FAIL500]]", "[[FAIL401]]", "[[DROPMID]]"):
+        call = lambda client, f=failure: client.ask(f"{QUESTION} {f}", agent_id=agent)  # noqa: E731
+        if served.within(until=(0, 22, 99)):
+            assert ANSWER not in served.do(call).text  # these tell nothing of it
+            continue
+        error = served.driver.fails(call)
+        assert isinstance(error, GenerationError | ServerError)
+        if served.within((0, 23, 0)):
+            assert isinstance(error, GenerationError)
+            assert bool(error.partial) == (failure == "[[DROPMID]]")
+            assert "Agent:Main" in str(error)
+
+
+def test_an_unknown_session_of_an_agent(served: Served) -> None:
+    if served.within(*NO_AGENTS):
+        return
+    unknown = "0123456789abcdef0123456789abcdef"
+    call = {"agent_id": served.emulator.agent_id, "session_id": unknown}
+    for error in (
+        served.driver.fails(lambda client: client.ask(QUESTION, **call)),
+        served.driver.drain(lambda client: client.stream(QUESTION, **call)).error,
+        served.driver.fails(lambda client: client.agents.get_session(served.emulator.agent_id, unknown)),
+    ):
+        assert type(error) is SessionNotFoundError, error
+        assert unknown in str(error)
+
+
+def test_sessions_of_an_agent_with_sources(served: Served) -> None:
+    if served.within(*NO_AGENTS):
+        return
+    agent = served.emulator.agent_id
+    answer = served.do(lambda client: client.ask(QUESTION, agent_id=agent))
+    assert answer.reference.chunks
+    session = served.do(lambda client: client.agents.get_session(agent, answer.session_id))
+    assert [message.content for message in session.messages if message.role == "user"] == [QUESTION]
+    listed = lambda client: client.agents.list_sessions(agent)  # noqa: E731
+    if served.within((0, 25, 1), (0, 25, 99)):
+        assert isinstance(served.driver.fails(listed), UnsupportedByServerError)
+    else:
+        assert answer.session_id in [item.id for item in served.do(listed)]
+
+
 def test_an_agent_that_asks_back(served: Served) -> None:
     agent = served.emulator.form_agent_id
     if served.within(*NO_AGENTS) or not served.within((0, 20, 0)):
         return  # no workflow there; `test_asking_an_agent` shows what is said
-    first = served.do(lambda client: client.ask("Hello", agent_id=agent))
-    assert first.input_request is not None
-    assert "topic" in first.input_request.inputs
     for inputs in ({"topic": "range of a cargo bike"}, {"topic": {"value": "range of a cargo bike"}}):
-        asked = served.do(lambda client: client.ask("Hello", agent_id=agent))
-        answer = served.do(
-            lambda client, i=inputs, s=asked.session_id: client.ask("Go on", agent_id=agent, session_id=s, inputs=i)
-        )
+        session = served.do(lambda client: client.agents.create_session(agent)).id
+        first = lambda client, s=session: client.ask("Hello", agent_id=agent, session_id=s)  # noqa: E731
+        if served.within((0, 26, 3)):
+            asked = served.do(first)
+            assert "topic" in asked.input_request.inputs
+        else:  # which do not show the form
+            error = served.driver.fails(first)
+            assert isinstance(error, UnsupportedByServerError)
+            assert session in str(error)
+        answer = served.do(lambda client, i=inputs, s=session: client.ask("Go on", agent_id=agent, session_id=s, inputs=i))
         assert answer.input_request is None
         assert ANSWER in answer.text

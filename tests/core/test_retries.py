@@ -41,7 +41,7 @@ LONG = ("complete", "related")
 WRITING: Calls = {
     "create": (lambda c: c.sessions.create(CHAT), said({"id": SESSION})),
     "delete": (lambda c: c.sessions.delete(CHAT, [SESSION]), said(True)),
-    "upload": (lambda c: c.documents.upload(DATASET, FILES), said([])),
+    "upload": (lambda c: c.documents.upload(DATASET, FILES), said([{"id": DOCUMENT, "name": "a.txt"}])),
     "ask": (lambda c: c.ask(**QUESTION), answered()),
 }
 STREAMS: Calls = {

@@ -35,14 +35,14 @@ def ask(client: RAGFlowClient) -> str:
 
 
 def test_the_version_is_asked_for_once() -> None:
-    with WireServer(Upgradable("v0.27.0")) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(Upgradable("v0.27.0"), version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         assert [ask(client) for _ in range(3)] == ["Yes."] * 3
         assert sum(request.path.endswith("/system/version") for request in server.requests) == 1
 
 
 def test_an_upgrade_is_noticed() -> None:
     said = Upgradable("v0.25.6")
-    with WireServer(said) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(said, version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         with pytest.raises(UnsupportedByServerError, match=r"0\.26\.0 or newer"):
             ask(client)
         said.version = "v0.27.0"
@@ -71,7 +71,7 @@ class Question(Upgradable):
 
 def test_an_upgrade_from_a_release_that_takes_only_messages_is_noticed() -> None:
     said = Question("v0.25.3")
-    with WireServer(said) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(said, version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         client.server()
         for _ in range(2):
             assert list(client.stream("Now?", chat_id="c", session_id="s"))
@@ -83,13 +83,13 @@ def test_an_upgrade_from_a_release_that_takes_only_messages_is_noticed() -> None
 @pytest.mark.parametrize(("version", "sent"), [("v0.27.0", 2), ("v0.24.0", True)])
 def test_an_effort_is_put_as_the_release_wants_it(version: str, sent: object) -> None:
     said = Question(version)
-    with WireServer(said) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(said, version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         list(client.stream("Now?", chat_id="c", session_id="s", reasoning_effort="medium"))
     assert said.bodies[0]["reasoning"] is sent
 
 
 def test_an_option_the_server_lacks_leaves_no_session_behind() -> None:
-    with WireServer(Question("v0.25.6")) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(Question("v0.25.6"), version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         with pytest.raises(UnsupportedByServerError):
             client.ask("Now?", chat_id="c", reasoning_effort="ultra")
         assert [request.method for request in server.requests] == ["GET"] * len(server.requests)
@@ -99,7 +99,7 @@ def test_sessions_that_0_19_0_cannot_read() -> None:
     def script(exchange: Exchange) -> None:
         exchange.reply(json={"code": 100, "data": None, "message": "IndexError('list index out of range')"})
 
-    with WireServer(script) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(script, version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         with pytest.raises(UnsupportedByServerError, match=r"0\.19\.0 cannot read sessions"):
             client.sessions.get("c", "s")
         with pytest.raises(UnsupportedByServerError):
@@ -118,7 +118,7 @@ def test_a_build_between_releases_is_at_least_the_one_before() -> None:
                 super().__call__(exchange)
 
     said = Between("v0.25.0-123-gabcdef0")
-    with WireServer(said) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(said, version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         assert list(client.stream("Now?", chat_id="c", session_id="s"))
         assert ["question" in body for body in said.bodies] == [True, False]
         said.version = "v0.27.0"  # and refuses all the same
@@ -130,7 +130,7 @@ def test_a_build_between_releases_is_at_least_the_one_before() -> None:
 
 @pytest.mark.parametrize("version", ["7c32e20", "unknown"])
 def test_a_server_that_does_not_tell_its_release_gets_no_option_it_may_ignore(version: str) -> None:
-    with WireServer(Upgradable(version)) as server, RAGFlowClient(server.base_url, "key") as client:
+    with WireServer(Upgradable(version), version=None) as server, RAGFlowClient(server.base_url, "key") as client:
         with pytest.raises(UnsupportedByServerError, match=r"0\.26\.0 or newer"):
             ask(client)
         assert not any(request.method == "POST" for request in server.requests)

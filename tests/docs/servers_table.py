@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol.compat import features
+from ragflow_integrations._protocol.compat.pairs import CONDITIONS_JOINED, PAIRS
 from ragflow_integrations._protocol.compat.server_version import Known
 from tests.support.releases import RELEASES
 
@@ -16,10 +17,18 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+PAIRS_BEGIN, PAIRS_END = "<!-- pairs: begin -->\n", "<!-- pairs: end -->\n"
+OUTCOMES = {
+    "resolved": "done here: the documents' metadata are read and their ids sent, or another page size is asked for",
+    "checked": "the results are held against the option here",
+    "refused": "`UnsupportedByServerError`",
+}
+ROUTES = {"retrieval": "retrieval", "session": "questions in a session", "stateless": "questions without a session"}
 ALWAYS = (
     "chat assistants, sessions, datasets, documents, chunks, retrieval",
     "questions in a session and without, whole and streamed, cited",
-    "`document_ids` and `variables` in a session",
+    "`document_ids`, `metadata_condition` and `variables` in a session",
+    "`document_ids` and `metadata_condition` in a retrieval",
     "related questions, health, server information",
 )
 
@@ -30,7 +39,9 @@ def limits() -> Iterable[Feature]:
     yield features.MESSAGES
     yield from features.SESSION_FEATURES.values()
     yield features.EFFORT_LEVELS
+    yield features.ZERO_SETTINGS
     yield from features.STATELESS_FEATURES.values()
+    yield CONDITIONS_JOINED
     yield from features.RETRIEVAL_FEATURES.values()
 
 
@@ -41,13 +52,25 @@ def table() -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def pairs_table() -> str:
+    rows = [["option", "beside", "in", "releases", "what the server does", "what becomes of it"], ["---"] * 6]
+    for pair in PAIRS:
+        routes = ", ".join(ROUTES[route] for route in pair.routes)
+        option, other = (f"`{name}`" if " " not in name else name for name in (pair.option, pair.other))
+        rows.append([option, other, routes, pair.servers, pair.server_does, OUTCOMES[pair.outcome]])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _answer(feature: Feature, era: str) -> str:
     return "yes" if Known().told(era).supports(feature) else "–"
 
 
 def write() -> None:
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    PAGE.write_text(before + BEGIN + table() + END + rest.split(END)[1], encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    for begin, end, written in ((BEGIN, END, table()), (PAIRS_BEGIN, PAIRS_END, pairs_table())):
+        before, rest = page.split(begin)
+        page = before + begin + written + end + rest.split(end)[1]
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

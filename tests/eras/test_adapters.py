@@ -66,7 +66,7 @@ async def test_langchain(world: World, stateless: bool) -> None:
     session: dict[str, Any] = {} if stateless else {"session_id": world.client.sessions.create(world.server.chat_id).id}
     messages = await _messages(world.model(**session))
     if stateless and world.version in ("0.17.2", "0.19.1"):
-        # These give no references on the stateless route (notes §1.6); the text is the same, its markers point nowhere.
+        # These give no references on the stateless route (docs/protocol.md); the text is the same, its markers point nowhere.
         assert {message.text for message in messages} == {messages[0].text}
         return
     for message in messages:

@@ -1,6 +1,6 @@
 """LLM and prompt settings of a chat assistant: their old and new names, and where a body has them.
 
-One body serves every release that creates: ≤ 0.24 honour the new form too, and ≥ 0.25 ignore the old one (notes §9.10).
+One body serves every release that creates: ≤ 0.24 honour the new form too, and ≥ 0.25 ignore the old one (docs/protocol.md).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ _OLD_PROMPT = {
     "prologue": "opener",
     "quote": "show_quote",
     "parameters": "variables",
-    # These releases store the weight given for the keywords as the embedding's (notes §1.3).
+    # These releases store the weight given for the keywords as the embedding's (docs/protocol.md, "Chat assistant bodies").
     "vector_similarity_weight": "keywords_similarity_weight",
     "rerank_id": "rerank_model",
 }

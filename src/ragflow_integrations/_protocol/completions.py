@@ -8,23 +8,32 @@ take it to the native route of ≥ 0.27.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from ragflow_integrations._protocol import arguments, metadata_filters, operations, scope
+from ragflow_integrations._protocol import arguments, metadata_filters, operations, retrieval, scope, wire
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, pairs, server_version
-from ragflow_integrations._protocol.http import Operation, Request, Subject, path
+from ragflow_integrations._protocol.http import Operation, Request, Subject, UnfinishedReply, path
 from ragflow_integrations.citations import check_style, strip_markers
-from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
+from ragflow_integrations.errors import (
+    AgentNotFoundError,
+    APIError,
+    ChatNotFoundError,
+    InvalidArgumentError,
+    RAGFlowError,
+    ServerError,
+    UnsupportedByServerError,
+)
 from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.metadata_filters import Group
-    from ragflow_integrations.models import JsonObject, JsonValue
+    from ragflow_integrations.models import JsonObject, JsonValue, RetrievalOptions
 
 _EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
 #: Stateless options that only the native route has.
@@ -58,6 +67,12 @@ class Completion:
         style: Citation style.
         session_id: The session asked, None for a stateless answer.
         stream: Whether the reply is streamed, whatever the caller wants.
+        is_whole: Tells whether a stream that was cut off lacks nothing but its end, or raises what it was cut off for; None if
+            neither happens.
+        may_be_cut: Whether an empty reply may be the first event of deep research instead of the answer; only the native route
+            marks it.
+        first_event_may_be_whole: Whether a reply that is marked as unfinished may be an answer all the same.
+        is_second: Whether it is the second form of a question whose first failed.
     """
 
     request: Request
@@ -65,6 +80,10 @@ class Completion:
     style: CitationStyle
     session_id: str | None
     stream: bool
+    is_whole: Callable[[], Operation[bool]] | None = None
+    may_be_cut: bool = False
+    first_event_may_be_whole: bool = False
+    is_second: bool = False
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
@@ -72,17 +91,66 @@ class Completion:
 
     def answer(self, body: JsonObject) -> Answer:
         """Read a reply that does not stream."""
-        return whole_answer(self._about(), body)
+        answer = whole_answer(self._about(), body)
+        data = wire.mapping(body, "data")
+        # The text for "nothing was found" is whole and marked so from 0.26.4 on
+        # [03_completion_nonstream_no_knowledge_empty_response].
+        if data.get("final") is False and not self.first_event_may_be_whole:
+            raise UnfinishedReply("The server sent only the beginning of an answer (`final: false`). Ask for a stream instead.")
+        if self.may_be_cut and not answer.text:
+            raise UnfinishedReply("The server sent an empty answer, which may be the beginning of deep research.")
+        return answer
 
     def _about(self) -> Asked:
         return Asked(self.route, self.request, self.style, self.session_id)
 
-    def learn_from_refusal(self, error: RAGFlowError, profile: Profile) -> bool:
-        """Tell whether a refusal says that the question must be put as `messages`; the profile learns it."""
-        wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
-        if wants:
+    def _after_looking_for_session(self, error: RAGFlowError) -> Operation[Completion]:
+        if self.is_whole is not None:
+            yield from self.is_whole()
+        raise error
+
+    def second_try(self, error: RAGFlowError, profile: Profile, prepare: Prepare) -> Operation[Completion] | None:
+        """Return what to ask instead after a failure that another form of the same question avoids; None if there is none.
+
+        Nothing has been stored then: the server refused the form, or the question has no session.
+
+        Args:
+            error: The failure.
+            profile: What is known of the server; it learns from a refusal.
+            prepare: What prepared this question.
+        """
+        body = self.request.json or {}
+        if self.is_second:
+            return None
+        if "question" in body and isinstance(error, APIError) and "missing: messages" in error.message:
             profile.take(profile.known.narrowed(*features.MESSAGES_ONLY.span))
-        return wants
+            return _second(prepare())
+        if self.session_id is None and not self.stream and isinstance(error, UnfinishedReply):
+            return _second(_ready(replace(self, request=replace(self.request, json={**body, "stream": True}), stream=True)))
+        if self.route == "agent" and self.session_id is not None and isinstance(error, ServerError):
+            return self._after_looking_for_session(error)
+        if body.get("reference") is True and isinstance(error, APIError) and _REFERENCE_LACKING in error.message:
+            extra = {**wire.mapping(body, "extra_body"), "reference": False}
+            plain = {**body, "reference": False, "extra_body": extra}
+            return _second(_ready(replace(self, request=replace(self.request, json=plain))))
+        return None
+
+
+Prepare: TypeAlias = "Callable[[], Operation[Completion]]"
+#: What 0.20.0–0.23.1 say about a stateless answer without a reference, if references were asked for.
+_REFERENCE_LACKING = "'list' object has no attribute 'get'"
+
+
+def _second(operation: Operation[Completion]) -> Operation[Completion]:
+    """Mark the second form of a question: there is no third."""
+    completion = yield from operation
+    return replace(completion, is_second=True)
+
+
+def _ready(completion: Completion) -> Operation[Completion]:
+    """Return a question that needs no preparation, as an operation."""
+    return completion
+    yield  # makes it a generator
 
 
 def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> CompletionOptions:
@@ -151,7 +219,7 @@ def check_turn(
         InvalidArgumentError: Something is missing, malformed or contradictory.
     """
     asked = target(chat_id, agent_id)
-    arguments.text("question", question)  # an empty one would make an agent repeat an earlier question (notes §9)
+    arguments.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
     return asked, check_options(options, "agent" if asked.missing is AgentNotFoundError else "turn")
 
 
@@ -189,12 +257,14 @@ def begin(
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
+    if "model" in options and not all(_generation(options).values()):
+        yield from server_version.require(profile, features.ZERO_SETTINGS)
     if not of_agent:
         options = yield from _within_filters(profile, asked, options)
     if session_id is not None:
         return session_id, options
     if of_agent:
-        session = yield from operations.create_agent_session(profile, asked.id)
+        session = yield from operations.create_agent_session(profile, asked.id, options.get("inputs"))
     else:
         session = yield from operations.create_session(asked.id)
     return session.id, options
@@ -233,16 +303,24 @@ def turn(
     style = options.get("citation_style", "bracket")
     if asked.missing is AgentNotFoundError:
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
+        if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
+            body = {**operations.plain_inputs(options["inputs"]), **body}
         body |= _agent_options(options) | {"stream": True}
         request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
-        return Completion(request, "agent", style, session_id, stream=True)
+        exists = partial(_session_exists, asked.id, session_id)
+        return Completion(request, "agent", style, session_id, stream=True, is_whole=exists)
     body = {**options.get("variables", {}), **body, **_generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
     yield from _native_only(profile, body, options)
-    if (yield from server_version.takes_only_messages(profile)):
+    only_messages = yield from server_version.takes_only_messages(profile)
+    may_be_cut = not stream and not only_messages
+    if (may_be_cut or options.get("reasoning_effort") == "off") and (yield from _researches(profile, asked, options)):
+        stream = True
+        body["stream"] = True
+    if only_messages:
         del body["question"]
         stream = True
         session = yield from operations.get_session(asked.id, session_id)
@@ -250,7 +328,8 @@ def turn(
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
         body |= {"messages": [*stored, {"role": "user", "content": question}], "stream": stream}
     request = Request("POST", path("chats", asked.id, "completions"), json=body, subject=asked)
-    return Completion(request, "native", style, session_id, stream)
+    first = profile.known.supports(features.NOTHING_FOUND_UNFINISHED) is True
+    return Completion(request, "native", style, session_id, stream, first_event_may_be_whole=first)
 
 
 def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
@@ -284,7 +363,10 @@ def stateless(
         body |= {"model": options.get("model", "model"), "reference": True, "extra_body": extra}
         where = path("chats_openai", asked.id, "chat", "completions")
         request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-        return Completion(request, "openai", style, None, stream)
+        may_lack = stream and profile.known.supports(features.REFERENCE_NEEDED) is not False
+        is_whole = partial(_lacks_only_reference, profile, asked, messages) if may_lack else None
+        may_be_cut = not stream and profile.known.supports(features.RESEARCH_CUT) is not False
+        return Completion(request, "openai", style, None, stream, is_whole, may_be_cut=may_be_cut)
     body |= {"pass_all_history_messages": True, "store_history_messages": False, "reference_metadata": {"include": True}}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -293,7 +375,7 @@ def stateless(
     yield from _native_only(profile, body, options)
     where = path("chats", asked.id, "completions")
     request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-    return Completion(request, "native", style, None, stream)
+    return Completion(request, "native", style, None, stream, first_event_may_be_whole=True)  # ≥ 0.27
 
 
 def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
@@ -305,7 +387,7 @@ def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOpti
     condition = _condition(options)
     if condition is None and "document_ids" not in options:
         return options
-    if condition is None or condition.nested or any(name in options for name in _NATIVE_ONLY):
+    if condition is None or not condition.exact_on_server or any(name in options for name in _NATIVE_ONLY):
         yield from server_version.require(profile, features.STATELESS_FEATURES["document_ids"])
         return (yield from _within_filters(profile, asked, options))
     if condition.joined_by_and:
@@ -313,6 +395,61 @@ def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOpti
     chat = yield from operations.get_chat(asked.id)
     yield from scope.refuse_wider_answers(profile, chat)
     return options
+
+
+def _session_exists(agent_id: str, session_id: str) -> Operation[bool]:
+    """Look whether a run without an answer is of a session that does not exist: 0.20.0–0.25.0 do not say so.
+
+    Returns:
+        False: the run itself has failed.
+
+    Raises:
+        SessionNotFoundError: The agent has no such session.
+    """
+    yield from operations.get_agent_session(agent_id, session_id)
+    return False
+
+
+def _researches(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[bool]:
+    """Tell whether the server will do deep research, on those releases that must be asked for a stream then.
+
+    Raises:
+        UnsupportedByServerError: `reasoning_effort="off"`, and the assistant's own switch is on, which wins there.
+    """
+    effort = options.get("reasoning_effort")
+    if effort not in (None, "off"):
+        return (yield from server_version.may_be(profile, features.RESEARCH_CUT))
+    if not (yield from server_version.may_be(profile, features.RESEARCH_CUT)):
+        return False
+    chat = yield from operations.get_chat(asked.id)
+    switched_on = bool(wire.mapping(chat.raw, "prompt_config", "prompt").get("reasoning"))
+    if switched_on and effort == "off":
+        raise UnsupportedByServerError(
+            f'`reasoning_effort="off"` needs RAGFlow 0.27.0 or newer if the assistant\'s "Reasoning" switch is on, as it is of '
+            f"{chat.name!r}; this server is {profile.known}. Turn the switch off.",
+            feature='`reasoning_effort="off"` beside the assistant\'s "Reasoning" switch',
+            since="0.27.0",
+        )
+    return switched_on
+
+
+def _lacks_only_reference(profile: Profile, asked: Subject, messages: Sequence[JsonValue]) -> Operation[bool]:
+    """Tell whether a stateless stream was cut off only because its answer has no reference (0.20.0–0.23.1).
+
+    The server fails there after all text, if the assistant's quotes are off, or nothing is found and it has no text for that.
+    """
+    if not (yield from server_version.may_be(profile, features.REFERENCE_NEEDED)):
+        return False
+    chat = yield from operations.get_chat(asked.id)
+    if not chat.dataset_ids or chat.empty_response.strip():
+        return bool(chat.dataset_ids) and not chat.quote
+    question = messages[-1]
+    options: RetrievalOptions = {"similarity_threshold": chat.similarity_threshold}
+    text = wire.text(question, "content") if isinstance(question, dict) else ""
+    if not chat.quote or not text.strip():
+        return not chat.quote
+    found = yield from retrieval.retrieve(profile, text, dataset_ids=chat.dataset_ids, limit=1, options=options)
+    return not found.chunks
 
 
 def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:

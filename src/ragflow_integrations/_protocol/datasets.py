@@ -21,9 +21,12 @@ from ragflow_integrations._protocol.listings import (
     stated,
 )
 from ragflow_integrations.errors import (
+    ChunkNotFoundError,
     DatasetNotFoundError,
     DocumentNotFoundError,
+    DocumentUploadError,
     InvalidArgumentError,
+    InvalidRequestError,
     NotFoundError,
 )
 from ragflow_integrations.models import ParsingProgress
@@ -106,8 +109,33 @@ def _documents(dataset_id: str) -> str:
 
 def upload_documents(dataset_id: str, files: Sequence[Upload]) -> Operation[list[Document]]:
     """Upload files; they are not parsed yet."""
-    reply = yield Request("POST", _documents(dataset_id), files=tuple(files), subject=_dataset(dataset_id))
-    return [decoders.document(item) for item in wire.objects(reply.get("data"))]
+    request = Request("POST", _documents(dataset_id), files=tuple(files), subject=_dataset(dataset_id), may_be_partial=True)
+    try:
+        reply = yield request
+    except InvalidRequestError as error:
+        if len(files) == 1:
+            raise
+        raise DocumentUploadError(
+            f"Some of {len(files)} files were refused: {error.message}. RAGFlow before 0.26.3 does not tell which others it "
+            f"has stored: see `client.documents.list({dataset_id!r})` before you upload again.",
+            failed=tuple(error.message.splitlines()),
+            code=error.code,
+            http_status=error.http_status,
+            message=error.message,
+            response=error.response,
+        ) from error
+    stored = tuple(decoders.document(item) for item in wire.objects(reply.get("data")))
+    message = wire.text(reply, "message")
+    if reply.get("code") != 0 or len(stored) < len(files):
+        raise DocumentUploadError(
+            f"Of {len(files)} files, {len(files) - len(stored)} were refused: {message or 'no reason was given'}. Stored are "
+            f"{', '.join(repr(document.name) for document in stored) or 'none'}; do not upload these again.",
+            stored=stored,
+            failed=tuple(message.splitlines()),
+            code=wire.integer(reply, "code"),
+            message=message,
+        )
+    return list(stored)
 
 
 def list_documents(
@@ -222,7 +250,7 @@ def get_chunk(dataset_id: str, document_id: str, chunk_id: str) -> Operation[Chu
     pages = empty_if(NotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
     one = next((chunk for chunk in (yield from every(pages)) if chunk.id == chunk_id), None)
     where = f"client.chunks.list({dataset_id!r}, {document_id!r})"
-    return found(one, NotFoundError, no_such("chunk", chunk_id, "chunk_id", where))
+    return found(one, ChunkNotFoundError, no_such("chunk", chunk_id, "chunk_id", where))
 
 
 def update_chunk(
@@ -244,7 +272,7 @@ def update_chunk(
         body["available"] = arguments.flag("available", available)
     if not body:
         raise InvalidArgumentError("content", "or another setting to change must be given")
-    yield from _change(where, body, Subject("chunk", chunk_id, NotFoundError))
+    yield from _change(where, body, Subject("chunk", chunk_id, ChunkNotFoundError))
     return (yield from get_chunk(dataset_id, document_id, chunk_id))
 
 

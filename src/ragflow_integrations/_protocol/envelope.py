@@ -6,6 +6,7 @@ import math
 import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol import wire
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 300
 _KEPT = 4096
 _OK, _REDIRECT, _CLIENT_ERROR = 200, 300, 400
+_SESSION = re.compile(r"/sessions/([^/]+)")
 _TITLE = re.compile(rb"<title>([^<]*)", re.IGNORECASE)
 
 
@@ -50,7 +52,7 @@ def decode(reply: Reply, request: Request, profile: Profile | None = None) -> Js
     error = failure(body, request, reply)
     if profile is not None:
         profile.observe(request, reply.status, body if error is None else None, missing=isinstance(error, EndpointMissing))
-    if error is not None:
+    if error is not None and not (request.may_be_partial and body.get("data")):
         raise error
     return body
 
@@ -64,6 +66,8 @@ def decode_file(reply: Reply, request: Request) -> bytes:
     text = reply.body.lstrip()
     if reply.status != _OK:
         decode(reply, request)
+    if "content-disposition" in reply.headers:  # a refusal has none [0.27.0-download.txt]
+        return reply.body
     if text.startswith(b"{") and "json" in reply.headers.get("content-type", ""):
         try:
             body = wire.parse(text)
@@ -71,6 +75,8 @@ def decode_file(reply: Reply, request: Request) -> bytes:
             return reply.body  # a file that is no JSON, whatever its type says
         if "code" in body and "message" in body:
             error = failure(body, request, reply)
+            if error is not None and "file is empty" in wire.text(body, "message"):
+                return b""  # as the server words a file of no bytes
             if error is not None:
                 raise error
     return reply.body
@@ -103,7 +109,7 @@ def _api_error(code: int | None, message: str, request: Request, reply: Reply) -
     row = next(row for row in ERROR_TABLE if row.matches(reply.status, code, message))
     missing = request.subject.missing if request.subject else NotFoundError
     error = (row.error or missing)(
-        f"{_asked(request)} failed: {_shorten(message) or 'no message'} "
+        f"{_asked(request)} failed: {_shorten(message) or 'no message'}{_session(request, row.error)} "
         f"(HTTP {reply.status}{'' if code is None else f', code {code}'}). {row.remedy}",
         code=code,
         http_status=reply.status,
@@ -116,6 +122,15 @@ def _api_error(code: int | None, message: str, request: Request, reply: Reply) -
     if isinstance(error, errors.ServerError):
         error.retryable = code != 100  # noqa: PLR2004 - an exception of the server comes again
     return error
+
+
+def _session(request: Request, error: type[errors.APIError] | None) -> str:
+    """Name the session that does not exist: the server's words and the request's subject often do not."""
+    if error is not errors.SessionNotFoundError:
+        return ""
+    in_path = _SESSION.search(request.path)
+    session_id = unquote(in_path[1]) if in_path else wire.text(request.json or {}, "session_id")
+    return f" Session {session_id!r}." if session_id else ""
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -1,6 +1,6 @@
 """LLM failures, which RAGFlow sends as text of a successful answer.
 
-Seen (protocol notes §2.5 and §9): `**ERROR**: RATE_LIMIT_EXCEEDED - …` as the whole answer; on a line of its own behind it;
+Seen (docs/protocol.md): `**ERROR**: RATE_LIMIT_EXCEEDED - …` as the whole answer; on a line of its own behind it;
 glued to the last word (`one two three**ERROR**: CONNECTION_ERROR - …`, ≥ 0.23.1); without the kind (streams ≤ 0.22.1). It is
 always the end of the answer, so only the last line counts, and an answer that quotes such a text is left alone.
 """

@@ -63,6 +63,7 @@ class Request:
         subject: What the request is about: names it in messages, and decides what an ambiguous refusal means.
         root: Whether `path` counts from the server's root instead of `/api/v1`.
         plain: Whether the reply is plain text or a file, not an envelope.
+        may_be_partial: Whether a refusal that carries data is given to the call, which makes an error of it.
     """
 
     method: str
@@ -74,6 +75,7 @@ class Request:
     subject: Subject | None = None
     root: bool = False
     plain: bool = False
+    may_be_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,10 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class UnfinishedReply(ProtocolError):  # noqa: N818 - a kind of `ProtocolError`; a completion may be asked again for it
+    """A reply that was not streamed is marked as unfinished: it is the first event of a stream."""
 
 
 class Body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from ragflow_integrations._protocol import arguments, wire
@@ -131,7 +131,14 @@ def found(item: T | None, missing: type[NotFoundError], text: str) -> T:
 
 
 def delete(
-    where: str, subject: Subject, name: str, ids: Iterable[str] | None, everything: Pages[H], *, delete_all: bool
+    where: str,
+    subject: Subject,
+    name: str,
+    ids: Iterable[str] | None,
+    everything: Pages[H],
+    *,
+    delete_all: bool,
+    owner: Subject | None = None,
 ) -> Operation[None]:
     """Delete by ids; some releases delete everything when given none, so none are never sent.
 
@@ -142,17 +149,19 @@ def delete(
         ids: Ids to delete.
         everything: The listing of all there are.
         delete_all: Whether to delete these, instead of `ids`.
+        owner: What they belong to, if a refusal without words is about that.
     """
     if (ids is None) != arguments.flag("delete_all", delete_all):
         raise InvalidArgumentError(name, "and `delete_all=True` exclude each other: give exactly one of them")
     wanted = [item.id for item in (yield from every(everything))] if delete_all else arguments.ids(name, ids)
     if not wanted:
         return
-    body = yield Request("DELETE", where, json={"ids": list(wanted)}, subject=subject)
+    named = replace(subject, id=", ".join(wanted))
+    body = yield Request("DELETE", where, json={"ids": list(wanted)}, subject=owner or named)
     errors = wire.strings(wire.mapping(body, "data"), "errors")
     if errors:
         raise subject.missing(
-            f"Of {len(wanted)} {subject.kind}s to delete, {len(errors)} could not be: {'; '.join(errors)}. "
+            f"Of {len(wanted)} {subject.kind}s to delete, {len(errors)} could not be: {'; '.join(errors).rstrip('.')}. "
             "The others are deleted.",
             message="; ".join(errors),
         )

@@ -53,6 +53,7 @@ DOLLAR_OPERATORS: Final[dict[str, str]] = {
     "$nin": "not in",
     "$contains": "contains",
 }
+_ORDERING: Final = (">", "<", "≥", "≤")
 _LISTS: Final = ("in", "not in")
 _WITHOUT_VALUE: Final = ("empty", "not empty")
 _MOST_LEVELS: Final = 8
@@ -87,6 +88,16 @@ class Condition:
         if self.operator in _TEXT_TESTS:
             return _TEXT_TESTS[self.operator](text.lower(), wanted.lower())
         return _compare(self.operator, text.strip(), wanted.strip())
+
+    @property
+    def exact_on_server(self) -> bool:
+        """Whether the server lets no other document through: it orders a text and a number as texts, which is not done here."""
+        return self.operator not in _ORDERING or _DATE.fullmatch(str(self.value).strip()) is not None
+
+    @property
+    def found_by_server(self) -> bool:
+        """Whether the server lets all documents through that are let through here: it orders texts otherwise up to 0.26.4."""
+        return self.exact_on_server or _number(str(self.value).strip()) is not None
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the condition as it was given."""
@@ -157,14 +168,19 @@ class Group:
         return all(results) if self.logic == "and" else any(results)
 
     @property
-    def nested(self) -> bool:
-        """Whether groups are within it, which the server does not know."""
-        return any(isinstance(item, Group) for item in self.items)
-
-    @property
     def joined_by_and(self) -> bool:
         """Whether several conditions must all hold."""
         return self.logic == "and" and len(self.items) > 1
+
+    @property
+    def exact_on_server(self) -> bool:
+        """Whether the server, from 0.26.0 on, lets no other document through."""
+        return all(isinstance(item, Condition) and item.exact_on_server for item in self.items)
+
+    @property
+    def found_by_server(self) -> bool:
+        """Whether the server, from 0.26.0 on, lets all documents through that are let through here."""
+        return all(isinstance(item, Condition) and item.found_by_server for item in self.items)
 
     def fields(self) -> Iterator[str]:
         """Iterate over the names of the fields compared."""

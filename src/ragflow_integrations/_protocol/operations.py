@@ -6,6 +6,7 @@ checked before the first request. A listing is checked when it is made, and then
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import arguments, chat_settings, decoders, wire
@@ -34,7 +35,7 @@ from ragflow_integrations.errors import (
 from ragflow_integrations.models import Health, ServerInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ragflow_integrations.models import Agent, Chat, JsonValue, Session
 
@@ -172,7 +173,8 @@ def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_a
     """Delete sessions of a chat assistant."""
     subject = Subject("session", "", SessionNotFoundError)
     everything = list_sessions(chat_id)
-    return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything, delete_all=delete_all)
+    owner = _chat(chat_id)
+    return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything, delete_all=delete_all, owner=owner)
 
 
 def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Session]:
@@ -248,25 +250,54 @@ def find_agent(title: str) -> Operation[Agent]:
     return found(one, AgentNotFoundError, no_such("agent", title, "the title", "client.agents.list()"))
 
 
-def create_agent_session(profile: server_version.Profile, agent_id: str) -> Operation[Session]:
-    """Create a session of an agent."""
+def create_agent_session(
+    profile: server_version.Profile, agent_id: str, inputs: Mapping[str, JsonValue] | None = None
+) -> Operation[Session]:
+    """Create a session of an agent; up to 0.19.1 it needs the values of the agent's begin form."""
     where = _agent_sessions(agent_id)
     yield from server_version.require(profile, features.AGENTS)
-    reply = yield Request("POST", where, json={}, subject=_agent(agent_id))
+    values: dict[str, JsonValue] = {}
+    if inputs and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
+        values = plain_inputs(inputs)
+    reply = yield Request("POST", where, json=values, subject=_agent(agent_id))
     return decoders.session(wire.mapping(reply, "data"))
+
+
+def plain_inputs(inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the values of a form by name; a value may be given as the object that ≥ 0.20 want."""
+    return {
+        name: value["value"] if isinstance(value, Mapping) and "value" in value else value for name, value in inputs.items()
+    }
 
 
 def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> Pages[Session]:
     """List the sessions of an agent, the newest first."""
     filters = {"id": session_id, "dsl": "false"}  # the workflow of each would come with it
-    return listing(_agent_sessions(agent_id), decoders.session, ("sessions",), filters, _agent(agent_id))
+    pages = listing(_agent_sessions(agent_id), decoders.session, ("sessions",), filters, _agent(agent_id))
+
+    def page(number: int) -> Operation[Page[Session]]:
+        try:
+            return (yield from pages(number))
+        except APIError as error:
+            error_table.refuse_if_agent_sessions_unreadable(error)
+            raise
+
+    return page
 
 
 def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
-    """Get a session of an agent with its messages."""
-    arguments.text("session_id", session_id)
-    sessions = yield from every(list_agent_sessions(agent_id, session_id=session_id))
-    one = next((session for session in sessions if session.id == session_id), None)
+    """Get a session of an agent with its messages; listed only if it cannot be read by itself (≤ 0.25.0)."""
+    path_of_one = _agent_sessions(agent_id) + path(arguments.text("session_id", session_id))
+    subject = Subject("session", session_id, SessionNotFoundError)
+    one: Session | None
+    try:
+        reply = yield Request("GET", path_of_one, repeat="always", subject=subject)
+    except error_table.EndpointMissing:
+        sessions = yield from every(list_agent_sessions(agent_id, session_id=session_id))
+        one = next((session for session in sessions if session.id == session_id), None)
+    else:
+        session = decoders.session(wire.mapping(reply, "data"))
+        one = session if session.id == session_id else None
     where = f"client.agents.list_sessions({agent_id!r})"
     return found(one, SessionNotFoundError, no_such("session", session_id, "session_id and agent_id", where))
 

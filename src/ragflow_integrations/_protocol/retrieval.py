@@ -111,8 +111,8 @@ def _ask_for_fields(body: dict[str, JsonValue], condition: Group) -> None:
 
 
 def _server_compares(profile: Profile, condition: Group) -> Operation[bool]:
-    """Tell whether the server means the same by a condition, and its results can be checked."""
-    if condition.nested or not (yield from server_version.find_out(profile, pairs.CONDITION_IN_RETRIEVAL)):
+    """Tell whether the server finds all that fulfils a condition, and its results can be checked."""
+    if not condition.found_by_server or not (yield from server_version.find_out(profile, pairs.CONDITION_IN_RETRIEVAL)):
         return False
     return not condition.joined_by_and or (yield from server_version.find_out(profile, pairs.CONDITIONS_JOINED))
 

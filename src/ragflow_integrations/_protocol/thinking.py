@@ -2,7 +2,7 @@
 
 RAGFlow ≤ 0.23.1 sends `<think>…</think>` in front of the answer; ≥ 0.24 sets flags on events instead, and 0.25.x repeats the
 tags in the final text. Only thinking in front of the answer counts, so an answer that speaks of `<think>` stays whole.
-Deep research of 0.25.1–0.26.x says in `<retrieving>…</retrieving>` what it looks for; that counts as thinking (notes §2.3).
+Deep research of 0.25.2–0.26.4 says in `<retrieving>…</retrieving>` what it looks for; which counts as thinking.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def split(answer: str) -> tuple[str, str]:
 class ThinkSplitter:
     """Splits a text that comes in pieces, holding back what may be half a tag."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answering: bool = False) -> None:
         self._blanks: list[str] = []  # in front of the answer or of a tag: what follows tells
         self._half = ""
         self._depth = 0
-        self._answering = False
+        self._answering = answering
 
     @property
     def thinking(self) -> bool:

@@ -220,6 +220,8 @@ class Run:
         style = self.era.agent_events
         if style is AgentEvents.MESSAGES and name == "node_finished":
             return None
+        if name == "user_inputs" and self.era.agent_hides_forms and not self.is_new:
+            return None
         if (style is not AgentEvents.ALL or not self.is_new) and name in ("workflow_started", "node_started"):
             return None
         if name == "workflow_finished" and (style is not AgentEvents.ALL or not self.is_new):

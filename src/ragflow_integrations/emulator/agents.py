@@ -72,7 +72,16 @@ def _prepare(call: Call, agent_id: Any, body: dict[str, Any]) -> Run | Response:
     question = question or call.backend.agent_questions.get(agent.id, "")
     call.backend.agent_questions[agent.id] = question
     inputs = body.get("inputs") or {}
+    if call.era.agent_inputs_in_body:
+        _check_inputs(agent, body)
+        inputs = {agent.asks: {"value": body[agent.asks]}} if agent.asks else {}
     return Run(call=call, agent=agent, session=session, is_new=is_new, question=question, inputs=inputs)
+
+
+def _check_inputs(agent: Agent, body: dict[str, Any]) -> None:
+    """Refuse a body without a value of the begin form."""
+    if agent.asks and not body.get(agent.asks):
+        raise refuse(102, f"`{agent.asks}` with type `line` is required")
 
 
 async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, None]:
@@ -101,6 +110,9 @@ async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
         opener: dict[str, Any] = {"answer": run.agent.prologue, "reference": {}, "id": None, "session_id": run.session.id}
         yield call.native(opener, message="")
     else:
+        for node in ("Retrieval_0", "Generate_0"):  # which is no text (source: ``canvas_service.py`` of 0.19.1)
+            status = {"answer": f"*'{node}'* is running...🕞", "running_status": True, "reference": []}
+            yield call.native(status | labels, message="")
         async for event in run.events():
             if event["event"] == "message":
                 whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.text
@@ -269,6 +281,8 @@ def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
 async def create_session(call: Call) -> Response:
     """``POST /agents/{agent_id}/sessions``."""
     agent = _agent(call, "Agent not found.")
+    if call.era.agent_inputs_in_body:
+        _check_inputs(agent, await call.body())
     session = _new_session(call, agent, str(call.query("user_id") or ""))
     return ok(shapes.agent_session_object(call.era, agent, session, created=True))
 
@@ -278,6 +292,8 @@ async def list_sessions(call: Call) -> Response:
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}.")
     found = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
     page = []
+    if call.era.agent_cited_list_fails and any(reference for session in found for reference in session.references):
+        raise Refused(crashed(AttributeError("'str' object has no attribute 'get'")))
     for session in call.page(found):
         seen = shapes.agent_session_object(call.era, agent, session)
         page.append(seen if (call.query("dsl") or "true").lower() == "false" else seen | {"dsl": shapes.agent_dsl(agent)})

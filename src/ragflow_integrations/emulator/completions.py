@@ -60,7 +60,7 @@ class Exchange:
         try:
             event = await answer_at_once(self.turn)
         except TurnFailedError as error:
-            raise Refused(crashed(TypeError(str(error)))) from error
+            raise Refused(crashed(error.cause)) from error
         self._remember()
         return ok(event | self.labels if event else event, "success" if self.call.era.messages_in_events else None)
 
@@ -164,6 +164,8 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
         document_ids=_document_ids(body),
         extra_dataset_ids=list(body.get("kb_ids") or []) if era.dataset_ids_per_turn else [],
         metadata_condition=body.get("metadata_condition") if era.metadata_filters_turns else None,
+        reasoning=bool(body.get("reasoning")),
+        variables=body,
     )
     message_id = new_message_id(call)
     messages = [*session.messages, {"role": "user", "content": question, "id": message_id}]
@@ -258,7 +260,8 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         quote=body.get("quote"),
         document_ids=_document_ids(body),
         legacy=bool(body.get("legacy")),
-        agentic=str(body.get("reasoning") or 0) not in ("0", "False"),
+        reasoning=str(body.get("reasoning") or 0) not in ("0", "False"),
+        variables=body,
         with_metadata=wants_metadata(body),
         model=model,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mimetypes
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
@@ -12,7 +14,7 @@ from starlette.responses import Response
 from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.ingestion import add_file, chunk_id, finish_parsing
-from ragflow_integrations.emulator.replies import ok, refuse
+from ragflow_integrations.emulator.replies import envelope, ok, refuse
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document, new_id
 
 if TYPE_CHECKING:
@@ -38,6 +40,15 @@ _METHODS: Final = (
     "resume",
 )
 _NAME_LIMIT: Final = 128
+_FILE_NAME_LIMIT: Final = 255
+_EXTENSIONS: Final = frozenset(
+    (
+        *("pdf", "msg", "eml", "doc", "docx", "ppt", "pptx", "yml", "xml", "htm", "html", "json", "jsonl", "ldjson", "csv"),
+        *("txt", "ini", "xls", "xlsx", "wps", "rtf", "hlp", "pages", "numbers", "key", "md", "mdx", "py", "js", "java"),
+        *("c", "cpp", "h", "php", "go", "ts", "sh", "cs", "kt", "sql", "wav", "flac", "mp3", "aac", "ogg", "jpg", "jpeg"),
+        *("png", "tif", "tiff", "gif", "bmp", "svg", "webp", "mp4", "avi", "mkv", "mov"),
+    )
+)
 _FIELDS: Final = frozenset(
     (
         *("name", "avatar", "description", "embedding_model", "permission", "chunk_method", "parser_config", "pagerank"),
@@ -186,8 +197,23 @@ async def upload(call: Call) -> Response:
             raise refuse(101, "No file part!")
         if any(not file.filename for file in files):
             raise refuse(101, "No file selected!")
-        added = [add_file(call.store, dataset, str(file.filename), await file.read()) for file in files]
-    return ok([shapes.uploaded_object(call.store, call.era, document) for document in added])
+        names = [str(file.filename).replace("%22", '"') for file in files]
+        refused = [f"{name}: {reason}" for name in names if (reason := _refused_file(name))]
+        taken = [(name, file) for name, file in zip(names, files, strict=True) if not _refused_file(name)]
+        added = [add_file(call.store, dataset, name, await file.read()) for name, file in taken]
+    stored = [shapes.uploaded_object(call.store, call.era, document) for document in added]
+    if refused:  # the others are stored all the same [0.27.0-upload_partial]
+        return envelope(500, message="\n".join(refused), data=stored if call.era.uploads_name_stored else None)
+    return ok(stored)
+
+
+def _refused_file(name: str) -> str:
+    """Why a file is not taken; empty if it is (source: ``FileService.upload_document`` and ``filename_type``)."""
+    if len(name.encode()) > _FILE_NAME_LIMIT:
+        return f"File name must be {_FILE_NAME_LIMIT} bytes or less."
+    if name.rpartition(".")[2].lower() not in _EXTENSIONS or "." not in name:
+        return "This type of file has not been supported yet!"
+    return ""
 
 
 async def list_documents(call: Call) -> Response:
@@ -212,8 +238,12 @@ async def download(call: Call) -> Response:
     """``GET /datasets/{dataset_id}/documents/{document_id}``: the bytes."""
     dataset = _dataset(call, "You do not own the dataset {id}.")
     document = _document(call, dataset)
-    headers = {"content-disposition": f'attachment; filename="{document.id}"'}
-    return Response(call.store.file(document), media_type="application/octet-stream", headers=headers)
+    content = call.store.file(document)
+    if not content:
+        raise refuse(102, "This file is empty.")
+    headers = {"content-disposition": f"attachment; filename={quote(document.name)}"}
+    media_type = mimetypes.guess_type(document.name)[0] or "application/octet-stream"
+    return Response(content, media_type=media_type, headers=headers)
 
 
 async def update_document(call: Call) -> Response:

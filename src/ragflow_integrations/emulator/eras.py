@@ -122,6 +122,19 @@ class AgentEvents(Enum):
     """The above, ``workflow_*`` and ``node_started``; in an existing session the started events are left out."""
 
 
+class DeepResearch(Enum):
+    """How the progress of deep research (``reasoning``, or the assistant's "Reasoning" switch) is told."""
+
+    INLINE = auto()
+    """As thinking in front of the text; not streamed, the answer is whole."""
+    FLAGS = auto()
+    """As flagged thinking [reasoning-0.24.0-raw]; a reply that is not streamed is the first event, which is empty."""
+    MARKS = auto()
+    """In ``<retrieving>`` pieces (source); a reply that is not streamed is the first event."""
+    LEVELS = auto()
+    """As an empty block of thinking; the stateless route does none, and replies are whole (source)."""
+
+
 class Access(Enum):
     """Who may call a route."""
 
@@ -337,6 +350,7 @@ class Era:
     legacy_flag: bool = False
     store_flag: bool = False
     agentic_reasoning: bool = False
+    deep_research: DeepResearch = DeepResearch.INLINE
     chunk_keys: tuple[str, ...] = _CHUNK_KEYS_OLD
 
     # OpenAI-compatible completions
@@ -347,6 +361,8 @@ class Era:
     openai_reasoning_key: bool = False
     openai_reference: ReferenceFlag = ReferenceFlag.NONE
     openai_slices: Slices = Slices.RAW
+    openai_fails_without_reference: bool = False
+    """With the reference flag, an answer without a reference object is an exception [nothing-raw-0.23.1]."""
     openai_content_lists: bool = False
     """[05_openai_err_message_content_list]"""
     usage_counts_characters: bool = True
@@ -397,6 +413,8 @@ class Era:
     """Keys of a listed document beyond those that all releases have."""
     chunk_document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
     """The same, for the document beside a list of chunks."""
+    uploads_name_stored: bool = False
+    """A refusal of some files carries the documents made of the others [0.27.0-upload_partial]; from 0.26.3 (source)."""
     chunk_has_tags: bool = False
     chunk_has_type: bool = False
     parse_route: bool = False
@@ -416,6 +434,12 @@ class Era:
     """Where a created session has its messages [08_agent_session_create]."""
     agent_session_list_key: str = "messages"
     agent_session_named: bool = False
+    agent_inputs_in_body: bool = True
+    """Values of the begin form are keys of the body itself, also when a session is made (source: 0.19.1)."""
+    agent_hides_forms: bool = True
+    """``user_inputs`` is left out of runs in a session [form-0.23.1] [form-0.25.6]; from 0.26.3 it comes (source)."""
+    agent_cited_list_fails: bool = False
+    """Sessions cannot be listed once one has an answer with sources (seen on 0.25.6; source 0.25.1)."""
     agent_unknown_is_500: bool = True
     """An unknown agent or session is an HTML page; else a stream that is cut [08_agent_err_unknown_session]."""
     agent_forgets_session: bool = False
@@ -462,6 +486,8 @@ _V0_19_1: Final = replace(
 _V0_20_5: Final = replace(
     _V0_19_1,
     version="0.20.5",
+    agent_inputs_in_body=False,
+    openai_fails_without_reference=True,
     threshold_skips_documents=False,
     chat_has_metadata_filter=True,
     history=History.ALIGNED,
@@ -532,6 +558,8 @@ _V0_23_1: Final = replace(
 _V0_24_0: Final = replace(
     _V0_23_1,
     version="0.24.0",
+    openai_fails_without_reference=False,
+    deep_research=DeepResearch.FLAGS,
     highlight_off_is_text=False,
     threshold_needs_vectors=True,
     metadata_values=StoredValues.FLAT,
@@ -558,6 +586,7 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
+    agent_cited_list_fails=True,
     window=Window.RERANKED_64,
     threshold_skips_documents=True,
     retrieval_metadata_values=None,
@@ -611,6 +640,7 @@ _V0_25_1: Final = replace(
 _V0_25_3: Final = replace(
     _V0_25_1,
     version="0.25.3",
+    deep_research=DeepResearch.MARKS,
     metadata_in_hits=True,
     threshold_skips_documents=False,
 )
@@ -634,6 +664,7 @@ _V0_25_6: Final = replace(
 _V0_26_0: Final = replace(
     _V0_25_6,
     version="0.26.0",
+    agent_cited_list_fails=False,
     models_have_providers=True,
     window=Window.ALIGNED,
     metadata_combining=Combining.RIGHT,
@@ -650,6 +681,8 @@ _V0_26_0: Final = replace(
 _V0_26_4: Final = replace(
     _V0_26_0,
     version="0.26.4",
+    agent_hides_forms=False,
+    uploads_name_stored=True,
     final_has_text=False,
     empty_response_events=2,
     empty_response_first_bare=True,
@@ -662,6 +695,7 @@ _V0_26_4: Final = replace(
 _V0_27_0: Final = replace(
     _V0_26_4,
     version="0.27.0",
+    deep_research=DeepResearch.LEVELS,
     metadata_comparison=Comparison.BOTH_LITERALS,
     sql_within_documents=True,
     tenant_llm_id="0e753938e6bf11f199fc02fc00000001",

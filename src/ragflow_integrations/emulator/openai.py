@@ -9,7 +9,7 @@ from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.chats import known_model
 from ragflow_integrations.emulator.completions import wants_metadata
 from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, refuse
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBroken, crashed, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
@@ -49,6 +49,12 @@ class OpenAIReply:
         self.with_reference = with_reference
         self.context = context
         self.head = {"id": f"chatcmpl-{chat.id}", "created": int(time.time()), "model": model}
+
+    @property
+    def _lacks_reference(self) -> bool:
+        """Whether the server falls over a reference that it formats and the answer does not have."""
+        fails = self.call.era.openai_fails_without_reference
+        return fails and self.with_reference and self.turn.has_datasets and not self.turn.reference
 
     def _count(self, text: str) -> int:
         return len(text) if self.call.era.usage_counts_characters else count_tokens(text)
@@ -112,6 +118,8 @@ class OpenAIReply:
             empty = {"reasoning_content": ""} if self.call.era.openai_reasoning_key else {}
             yield self._chunk({"content": f"**ERROR**: {error}"} | empty)
         last: dict[str, Any] = {}
+        if self._lacks_reference:
+            raise StreamBroken
         if self.with_reference:
             last = {"reference": self.turn.reference.get("chunks", []), "final_content": self._final_content()}
         yield self._chunk(last, "stop", self._usage(spoken))
@@ -127,7 +135,9 @@ class OpenAIReply:
         try:
             event = await answer_at_once(self.turn, whole=True)
         except TurnFailedError as error:
-            raise Refused(crashed(Exception(str(error)))) from error
+            raise Refused(crashed(error.cause)) from error
+        if self._lacks_reference:
+            raise Refused(crashed(AttributeError("'list' object has no attribute 'get'")))
         message = {"role": "assistant", "content": event["answer"]}
         if self.with_reference:
             message["reference"] = self.turn.reference.get("chunks", [])
@@ -189,6 +199,7 @@ async def complete(call: Call) -> Response:
         quote=wanted,
         metadata_condition=(extra or {}).get("metadata_condition") if wanted is not None else None,
         with_metadata=wants_metadata(extra or {}),
+        stateless=True,
     )
     turn = make_turn(call, chat, ask)
     context = sum(count_tokens(str(message.get("content"))) for message in messages)

@@ -72,6 +72,10 @@ def frame(event: Any, *, prefix: str = "data:") -> str:
     return f"{prefix}{json.dumps(event, ensure_ascii=False)}\n\n"
 
 
+class StreamBroken(Exception):  # noqa: N818 - a signal of the generator of frames, not an error of the emulator
+    """Ends a stream without the end of the chunked body, as an exception within the server does."""
+
+
 class EventStream(Response):
     """A stream of server-sent events.
 
@@ -150,7 +154,10 @@ class EventStream(Response):
                     break
                 if self.delay and sent:
                     await asyncio.sleep(self.delay)
-                text = await anext(frames, None)
+                try:
+                    text = await anext(frames, None)
+                except StreamBroken:
+                    return
                 if text is None:
                     break
                 await self._send(send, text.encode())

@@ -119,7 +119,8 @@ def _chat_owned(store: Store, chat: Chat) -> list[Dataset]:
 
 def _old_chat(store: Store, era: Era, chat: Chat, *, listed: bool) -> dict[str, Any]:
     config = chat.prompt_config
-    prompt = {old: config[new] for old, new in _OLD_NAMES.items() if new in config}
+    names = {new: old for old, new in _OLD_NAMES.items()}
+    prompt = {names.get(name, name): value for name, value in config.items()}
     prompt |= {
         "similarity_threshold": chat.similarity_threshold,
         "keywords_similarity_weight": 1 - chat.vector_similarity_weight,

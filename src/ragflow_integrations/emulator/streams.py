@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ragflow_integrations.emulator.answering import Reference, document_counts, insert_markers
-from ragflow_integrations.emulator.eras import ThinkTags
+from ragflow_integrations.emulator.eras import DeepResearch, ThinkTags
 from ragflow_integrations.emulator.model import ModelError, Token
 from ragflow_integrations.emulator.shapes import reference_chunk
 from ragflow_integrations.emulator.text import count_tokens
@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.model import Model, Task
 
 _FLAGS: Final = ("start_to_think", "end_to_think")
+_STEPS: Final = ("Searching by `question`...<br/>", "Retrieval 1 results in 20.4ms<br/>")
 _BATCH: Final = 16
 """The server collects so many tokens of visible text before it sends them."""
 
 
 class TurnFailedError(Exception):
-    """The turn ends in an event with code 500, or in code 100 if it is not streamed, and is not stored."""
+    """The turn ends in an event with code 500, or in code 100 if it is not streamed, and is not stored.
+
+    Attributes:
+        cause: The server's own exception, as code 100 shows it.
+    """
+
+    def __init__(self, text: str, cause: Exception | None = None) -> None:
+        super().__init__(text)
+        self.cause = TypeError(text) if cause is None else cause
 
 
 @dataclass(kw_only=True)
@@ -47,6 +56,10 @@ class Turn:
     """The 0.26.1+ request flag: cumulative text with raw tags, in events of the newer form."""
     agentic: bool = False
     """Reasoning before retrieval: an empty block of thinking comes first."""
+    deep_research: bool = False
+    """Documents are looked for in steps, of which the stream tells."""
+    missing_variable: str | None = None
+    """A variable of the prompt that was not given and must be."""
     with_metadata: bool = False
     began: float = field(default_factory=time.perf_counter)
     retrieval_seconds: float = 0.0
@@ -103,6 +116,16 @@ class Turn:
         return event if self.era.cumulative else event | {"final": True, "audio_binary": None}
 
 
+def _check(turn: Turn) -> None:
+    """Raise what the server raises before it answers."""
+    if not isinstance(turn.task.question, str):
+        kind = type(turn.task.question).__name__
+        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    if turn.missing_variable is not None:
+        cause = KeyError(f"Miss parameter: {turn.missing_variable}")
+        raise TurnFailedError(str(cause), cause)
+
+
 async def _spoken(turn: Turn) -> AsyncIterator[Token]:
     """The model's tokens; a failure becomes text where the era makes it text."""
     era, streamed = turn.era, turn.task.streamed
@@ -148,6 +171,10 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     def whole() -> str:
         return f"<think>{reasoning}</think>{answer}" if reasoning else answer
 
+    if turn.deep_research:
+        for step in _STEPS:
+            reasoning += step
+            yield turn.piece(whole())
     async for token in _tagged(turn):
         reasoning += token.text if token.thinking else ""
         answer += "" if token.thinking else token.text
@@ -168,6 +195,16 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
         yield turn.final(turn.text, turn.text)
 
 
+def _research(turn: Turn) -> list[dict[str, Any]]:
+    """The events that tell of deep research, from 0.24.0 on."""
+    if turn.deep_research and turn.era.deep_research is DeepResearch.FLAGS:
+        steps = [turn.piece(step) for step in _STEPS]
+        return [turn.piece("", start_to_think=True), *steps, turn.piece("", end_to_think=True)]
+    if turn.deep_research and turn.era.deep_research is DeepResearch.MARKS:
+        return [turn.piece(step) for step in ("<retrieving>", *_STEPS, "</retrieving>")]
+    return []
+
+
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
     era = turn.era
@@ -177,6 +214,9 @@ async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     if turn.agentic:
         yield turn.piece("", start_to_think=True)
         yield turn.piece("", end_to_think=True)
+    for event in _research(turn):
+        reasoning += event["answer"] if era.deep_research is DeepResearch.FLAGS else ""
+        yield event
     async for token in _tagged(turn):
         if token.thinking != thinking:
             if batch:
@@ -240,9 +280,7 @@ async def answer_events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     Raises:
         TurnFailedError: If the server would fail; nothing may be stored then.
     """
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
-        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    _check(turn)
     if turn.nothing_found:
         for event in _empty_response(turn):
             yield event
@@ -265,15 +303,14 @@ async def answer_at_once(turn: Turn, *, whole: bool = False) -> dict[str, Any]:
     Raises:
         TurnFailedError: If the server would fail.
     """
-    if (turn.era.first_event_only and not whole) or turn.nothing_found:
+    _check(turn)
+    cut = turn.deep_research and turn.era.deep_research in (DeepResearch.FLAGS, DeepResearch.MARKS)
+    if cut or (turn.era.first_event_only and not whole) or turn.nothing_found:
         async for event in answer_events(turn):
             turn.text = event["answer"]
             return event
         return {}
     answer = ""
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
-        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
     async for token in _tagged(turn):
         answer += "" if token.thinking else token.text
     answer = turn.decorate(answer)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator.answering import Query, graph_hit, search
+from ragflow_integrations.emulator.eras import DeepResearch
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.model import Commands, Task
@@ -15,7 +16,7 @@ from ragflow_integrations.emulator.store import Chat, Dataset, new_id
 from ragflow_integrations.emulator.streams import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ragflow_integrations.emulator.calls import Call
     from ragflow_integrations.emulator.store import Session
@@ -33,7 +34,10 @@ class Ask:
     extra_dataset_ids: list[str] = field(default_factory=list)
     metadata_condition: dict[str, Any] | None = None
     legacy: bool = False
-    agentic: bool = False
+    reasoning: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the prompt's variables; other keys are not looked at."""
+    stateless: bool = False
     with_metadata: bool = False
     model: str = ""
 
@@ -69,6 +73,8 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
             hits.insert(0, passage)
     retrieval_seconds = time.perf_counter() - began
+    levels = call.era.deep_research is DeepResearch.LEVELS
+    researched = ask.reasoning or (bool(config.get("reasoning")) and not (ask.stateless and levels))
     task = Task(
         question=ask.question,
         hits=hits,
@@ -88,11 +94,22 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         empty_response=str(config.get("empty_response") or ""),
         question_is_blank=not str(ask.question).strip(),
         legacy=ask.legacy and call.era.legacy_flag,
-        agentic=ask.agentic and call.era.agentic_reasoning,
+        agentic=researched and call.era.agentic_reasoning,
+        deep_research=researched and bool(dataset_ids),
+        missing_variable=_missing_variable(chat, ask),
         with_metadata=ask.with_metadata,
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
+
+
+def _missing_variable(chat: Chat, ask: Ask) -> str | None:
+    """The first variable of the prompt that must be given and is not (source: ``async_chat`` in ``dialog_service.py``)."""
+    for parameter in chat.prompt_config.get("parameters") or []:
+        key = parameter.get("key")
+        if key != "knowledge" and not parameter.get("optional") and key not in ask.variables:
+            return str(key)
+    return None
 
 
 def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:

@@ -78,7 +78,11 @@ class Trace:
     def delta(self, text: str) -> None:
         """Record a piece of the answer."""
         if self._heard:
-            self._run(dispatcher.event, StreamChatDeltaReceivedEvent(delta=text))
+            self._run(self._delta, text)
+
+    def _delta(self, text: str) -> None:
+        # Made within the turn's context, an event has the id of the turn's span.
+        dispatcher.event(StreamChatDeltaReceivedEvent(delta=text))
 
     def retrieval(self, nodes: list[NodeWithScore]) -> None:
         """Record what the answer was made from."""

@@ -183,7 +183,10 @@ class RAGFlowIndex(BaseManagedIndex):
         ids = [document.id for document in made]
         self._stored.update(zip((node.node_id for node in nodes), ids, strict=True))
         documents.parse(dataset, ids)
-        with tqdm(total=1.0, desc="Parsing", disable=not self._show_progress, bar_format="{l_bar}{bar}") as bar:
+        if not self._show_progress:  # tqdm starts a thread for ever, even if it shows nothing
+            documents.wait(dataset, ids, timeout=self._parse_timeout)
+            return
+        with tqdm(total=1.0, desc="Parsing", bar_format="{l_bar}{bar}") as bar:
 
             def show(state: models.ParsingProgress) -> None:
                 bar.update(state.fraction - bar.n)

@@ -16,29 +16,54 @@ if TYPE_CHECKING:
     from ragflow_integrations.models import JsonObject, JsonValue
 
 
+#: Events of a run that has an answer, a form, or the end of a workflow; one without any waits for a form that is not shown.
+_SAY_SOMETHING = ("message", "message_end", "user_inputs", "workflow_finished")
+
+
 class AgentDecoder(NativeDecoder):
     """`/agents/{id}/completions`: workflow events ≥ 0.20, the chats' format before.
 
-    References come after the text, keyed by numbers that the markers hold (notes §1.10); so markers are numbered as they come.
+    References come after the text, keyed by numbers that the markers hold (docs/protocol.md, "Agent events"), so markers are
+    numbered as they come.
     """
 
     def __init__(self, answer: AnswerBuilder, request: Request, reply: Reply) -> None:
         super().__init__(answer, request, reply)
         answer.by_key = True
+        self._finished: set[str] = set()
+        self._used: set[str] = set()
 
     def event(self, data: str) -> RAGFlowError | bool:
         """Take an event."""
-        body = {} if data.strip() == "[DONE]" else wire.parse(data)
+        ended = data.strip() == "[DONE]"
+        if ended and self._answer.says_nothing is None:
+            self._answer.says_nothing = True
+        body = {} if ended else wire.parse(data)
         if "event" not in body:
             return super().event(data)
         self._workflow(body)
         return False
+
+    def _content(self, data: dict[str, JsonValue]) -> None:
+        if not data.get("running_status"):  # up to 0.19.1 an event says which component runs, as if it were text
+            super()._content(data)
+
+    def _follow_components(self, data: JsonObject) -> None:
+        """Note which components have finished, and whose output they used.
+
+        An LLM that fails is told by nothing else: its component never finishes, while the next one does, with its empty output
+        [0.27.0-agent_llm_failure].
+        """
+        self._finished.add(wire.text(data, "component_id"))
+        self._used.update(name.partition("@")[0] for name in wire.mapping(data, "inputs") if "@" in name)
+        self._answer.unfinished_components = self._used - self._finished
 
     def _workflow(self, body: JsonObject) -> None:
         answer = self._answer
         kind, data = wire.text(body, "event"), wire.mapping(body, "data")
         answer.session_id = wire.text_or_none(body, "session_id") or answer.session_id
         answer.message_id = wire.text_or_none(body, "message_id") or answer.message_id
+        answer.says_nothing = answer.says_nothing is not False and kind not in _SAY_SOMETHING
         if kind == "message":
             answer.flag(data)
             answer.add(wire.text(data, "content"))
@@ -46,6 +71,7 @@ class AgentDecoder(NativeDecoder):
             answer.input_request = InputRequest(inputs=wire.mapping(data, "inputs"), tips=wire.text(data, "tips"))
         elif kind == "node_finished":
             answer.failed = wire.text_or_none(data, "error") or answer.failed
+            self._follow_components(data)
         elif kind == "workflow_finished":
             answer.ended = True
             answer.usage = decoders.usage(data.get("usage")) or answer.usage

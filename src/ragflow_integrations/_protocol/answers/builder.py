@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import failures, thinking
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
+from ragflow_integrations.errors import UnsupportedByServerError
 from ragflow_integrations.models import (
     Answer,
     AnswerEvent,
@@ -50,6 +51,8 @@ class AnswerBuilder:
     agent_id: str | None = None
     by_key: bool = False
     trace: list[JsonObject] = field(default_factory=list)
+    unfinished_components: set[str] = field(default_factory=set)
+    says_nothing: bool | None = None  # an agent's run had neither an answer nor a form; None before its first event
     flagged: bool = False  # thinking opened by a flag and not yet closed
     _opened: int = 0  # pieces of reasoning before that flag
     _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
@@ -93,6 +96,13 @@ class AnswerBuilder:
             self._opened = len(self._reasoning)
         if data.get("end_to_think") is True:
             self.flagged = False
+
+    def close_tag(self) -> str:
+        """End thinking that a tag opened, whose closing tag the server has cut out; return what was thought within it."""
+        for is_thinking, part in self._splitter.finish():
+            self.think(part) if is_thinking else self._say(part)
+        self._splitter = thinking.ThinkSplitter(answering=True)
+        return "".join(self._reasoning)
 
     @property
     def tagged(self) -> bool:
@@ -143,10 +153,9 @@ class AnswerBuilder:
             self._say(text[len(said) :])
         self._show(self._rewriter.feed(self._gate.finish()))
         self._show(self._rewriter.finish())
-        failure = failures.find(text)
-        if failure is None and self.failed and not (self.ended and text):  # the workflow did not go on to an answer
-            beside = failures.find(self.failed)
-            failure = failures.Failure(text, beside.kind if beside else None, beside.detail if beside else self.failed)
+        failure = self._failure(text)
+        if failure is None and self.says_nothing and not self.failed:
+            return self._hidden_form()
         if failure is not None:
             return failure.error(rewrite(failure.partial, self.style, self._number).text)
         rewritten = rewrite(text, self.style, self._number)
@@ -173,4 +182,24 @@ class AnswerBuilder:
             citation_style=self.style,
             input_request=self.input_request,
             trace=tuple(self.trace),
+        )
+
+    def _failure(self, text: str) -> failures.Failure | None:
+        """Find an LLM failure: in the text, in what an agent's run did not do, or reported beside the text."""
+        failure = failures.find(text)
+        if failure is None and self.unfinished_components:
+            names = ", ".join(sorted(self.unfinished_components))
+            return failures.Failure(text, None, f"the agent's component {names} did not finish; RAGFlow does not say why")
+        if failure is None and self.failed and not (self.ended and text):  # the workflow did not go on to an answer
+            beside = failures.find(self.failed)
+            return failures.Failure(text, beside.kind if beside else None, beside.detail if beside else self.failed)
+        return failure
+
+    def _hidden_form(self) -> UnsupportedByServerError:
+        session = f" in the session {self.session_id!r}" if self.session_id else ""
+        return UnsupportedByServerError(
+            "The agent answered with neither a message nor a form: it most likely waits for a form, which RAGFlow shows in a "
+            f"session from 0.26.3 on only. Ask again{session}, with `inputs` for its fields.",
+            feature="forms of agents in a session",
+            since="0.26.3",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
+from ragflow_integrations._protocol.http import UnfinishedReply
 from ragflow_integrations.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class NativeDecoder:
         data = body.get("data")
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
+        if data.get("start_to_think") is True or (data.get("final") is False and not data.get("answer")):
+            raise UnfinishedReply("The server sent only the beginning of an answer (`final: false`). Ask for a stream instead.")
         self._about(data)
         self._answer.add(wire.text(data, "answer"))
 

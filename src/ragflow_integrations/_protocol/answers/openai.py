@@ -25,6 +25,8 @@ class OpenAIDecoder:
         self._text: list[str] = []
         self._length = 0
         self._repeated: str | None = None
+        self._tail: str | None = None
+        self._waiting: list[str] | None = None
         self._told = False
         self._closer = ""  # a closing tag at the end of the last piece, if that was no end of the thinking
 
@@ -51,9 +53,14 @@ class OpenAIDecoder:
     def _choice(self, delta: JsonObject) -> None:
         answer = self._answer
         if delta.get("reasoning_content"):
-            answer.think(wire.text(delta, "reasoning_content"))
+            self._think(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
-        if text:
+        if text and self._tail is not None:  # more comes behind it, so it was no repeated tail
+            tail, self._tail = self._tail, None
+            self._add(tail)
+        if text and "reasoning_content" not in delta and self._repeats_tail(text):
+            self._tail = text
+        elif text:
             if self._repeated is not None:  # more comes behind it, so it was no repetition
                 self._add(self._repeated)
                 self._repeated = None
@@ -68,9 +75,33 @@ class OpenAIDecoder:
         if found:
             answer.reference = decoders.reference(found)
 
+    def _think(self, text: str) -> None:
+        """Accept thinking.
+
+        If an LLM writes `<think>` itself, 0.18.0–0.23.1 send what it thinks as text, and all of it again as thinking when the
+        tag is closed. What it then says first is in no piece, only in `final_content`, so the text waits for that.
+        """
+        answer = self._answer
+        if answer.tagged:
+            text = text.removeprefix(answer.close_tag())
+            self._waiting = []
+        answer.think(text)
+
+    def _repeats_tail(self, text: str) -> bool:
+        """Tell whether a piece of 0.17 only repeats the end of the answer.
+
+        Its pieces are cut from the whole text by position, so if citations are put in, the last piece is the end of the text
+        once more [v0.17.2/05_openai_stream_long_answer_with_kb_inserted].
+        """
+        bare = rewrite(text, "none").text.strip()
+        return bool(bare) and rewrite("".join(self._text), "none").text.rstrip().endswith(bare)
+
     def _add(self, text: str) -> None:
         self._text.append(text)
         self._length += len(text)
+        if self._waiting is not None:
+            self._waiting.append(text)
+            return
         if thinking.CLOSE not in text:
             if not self._closer:
                 self._answer.add(text)
@@ -86,6 +117,9 @@ class OpenAIDecoder:
 
     def _settle(self) -> None:
         """Decide on a piece that repeats everything: it is the final text, unless the server's final text says otherwise."""
+        self._tail = None
+        if self._waiting is not None and self._answer.complete_text is None:
+            self._answer.add("".join(self._waiting))
         repeated, self._repeated = self._repeated, None
         if repeated is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from ragflow_integrations._protocol.answers.agent import AgentDecoder
 from ragflow_integrations._protocol.answers.builder import AnswerBuilder
 from ragflow_integrations._protocol.answers.native import NativeDecoder
 from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
-from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request
+from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request, UnfinishedReply
 from ragflow_integrations._protocol.sse import MAX_FRAME, EventStream
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
 from ragflow_integrations.models import Answer, AnswerEvent, CitationStyle, Completed
@@ -25,6 +26,7 @@ Route: TypeAlias = Literal["native", "openai", "agent"]
 #: Bytes read behind the terminator, so that the connection can be used again, before the reader gives up on its end.
 MAX_DRAIN = 64 * 1024
 _OK = 200
+_EVENT = b"data:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class AnswerReader:
         self._body = Body(max_body)
         self._is_stream: bool | None = None if status == _OK else False
         self._began = False
+        self._head = b""
 
     @property
     def partial(self) -> str:
@@ -137,6 +140,8 @@ class AnswerReader:
         try:
             if not self._is_stream:
                 data = self._sniff(data)
+            if self._is_stream and len(self._head) < len(_EVENT):
+                self._head += data[: len(_EVENT) - len(self._head)]
             return self._read(self._events.feed(data)) if self._is_stream else []
         except RAGFlowError as error:
             return self._fail(error)
@@ -147,13 +152,12 @@ class AnswerReader:
             return []
         if not self._is_stream:
             return self._finish_body()
-        try:
+        given: list[AnswerEvent] = []
+        with contextlib.suppress(ProtocolError):  # the last event is cut off, so it need not be well-formed
             given = self._read(self._events.finish())
-        except RAGFlowError as error:
-            given = self._fail(error)
         if not self.done and self._builder.ended:
             given += self._complete()
-        if not self.done and not self._began:
+        if not self.done and not self._began and not self._head.startswith(_EVENT[: len(self._head)]):
             given += self._fail(
                 ProtocolError("The server sent something that is neither JSON nor an event stream: is it RAGFlow?")
             )
@@ -174,6 +178,11 @@ class AnswerReader:
             if outcome is not False:
                 return self._complete() if outcome is True else self._fail(outcome)
         return self._given()
+
+    def complete(self) -> list[AnswerEvent]:
+        """End an answer that was cut off although it is whole; return the last events."""
+        self.error = None
+        return self._complete()
 
     def _complete(self) -> list[AnswerEvent]:
         outcome = self._builder.finish()
@@ -209,6 +218,8 @@ class AnswerReader:
             return self._fail(StreamInterruptedError("The server closed the connection without sending a byte of the answer."))
         try:
             self._decoder.whole(envelope.decode(Reply(self._reply.status, self._reply.headers, body), self._request))
+        except UnfinishedReply as error:
+            return self._fail(ProtocolError(str(error)))
         except RAGFlowError as error:
             return self._fail(error)
         return self._complete()

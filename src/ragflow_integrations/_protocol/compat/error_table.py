@@ -70,9 +70,10 @@ def _row(
 
 
 _KEY = "Check `api_key` (or RAGFLOW_API_KEY): it is made in RAGFlow under your avatar > API."
+_MODEL = "Name a model that is configured in RAGFlow under Model providers, as `name@factory` or `name@instance@provider`."
 _LIST = "Check the id, and that it belongs to the owner of this API key; RAGFlow does not tell unknown from foreign."
 
-#: First match wins. Seen in recordings unless the notes are named.
+#: First match wins. Seen in recordings, unless docs/protocol.md, "Error codes", says otherwise.
 ERROR_TABLE: tuple[ErrorRow, ...] = (
     _row(errors.AuthenticationError, None, _KEY, statuses=(401,), servers="≥ 0.24"),
     _row(errors.AuthenticationError, None, _KEY, codes=(401,), servers="≤ 0.23 with HTTP 200"),
@@ -95,6 +96,25 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         servers="proxies",
     ),
     _row(errors.ServerError, None, "Try again later; see the server's log.", statuses=(5,)),
+    _row(
+        errors.InvalidRequestError,
+        "Miss parameter: ",
+        "Give it in `variables`, which are for sessions, or make it optional in the assistant's prompt.",
+        servers="all, as an exception",
+    ),
+    _row(
+        errors.InvalidRequestError,
+        "file has not been supported|File name must be ",
+        "Upload a file of a type that RAGFlow reads, with its extension in its name.",
+        servers="all [0.27.0-upload_partial]",
+    ),
+    _row(
+        errors.ModelUnavailableError,
+        r"LookupError\(.*(?:[Pp]rovider|[Mm]odel|Instance) ",
+        _MODEL,
+        codes=(100, 500),
+        servers="≥ 0.26 [0.27.0-unknown_model]; before: Model(…) not authorized",
+    ),
     _row(errors.ServerError, None, "Try again later; see the server's log.", codes=(500,), servers="events of a stream"),
     _row(
         errors.EmbeddingModelMismatchError,
@@ -107,9 +127,17 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         "Create a session, or leave `session_id` out.",
     ),
     _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocuments? not found", "Check `document_ids`."),
-    _row(errors.NotFoundError, r"[Cc]hunk not found|find this chunk", "Check `chunk_id`."),
-    _row(errors.DatasetNotFoundError, r"own the dataset|lacks permission for dataset|[Dd]ataset not found", _LIST),
-    _row(errors.DatasetNotFoundError, r"<id>.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
+    _row(
+        errors.ChunkNotFoundError,
+        r"[Cc]hunk not found|find this chunk|rm_chunk deleted chunks",
+        "Check the ids of the chunks.",
+    ),
+    _row(
+        errors.DatasetNotFoundError,
+        r"own the dataset|lacks permission for dataset|[Dd]ataset not found|find the dataset",
+        _LIST,
+    ),
+    _row(errors.DatasetNotFoundError, r"<ids?\b.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
     _row(
         errors.ChatNotFoundError,
         r"(?:Assistant|Chat)\(.*\) not found|[Cc]hat doesn't exist|own the (?:chat|assistant)|Chat not found",
@@ -126,10 +154,10 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         errors.ModelUnavailableError,
         r"`(?:llm_id|model_name|rerank_id|rerank_model|tenant_llm_id)`.*doesn't exist|Cannot use specified model"
         r"|(?:LLM|Model)\(.*\) not (?:found|authorized)",
-        "Name a model that is configured in RAGFlow under Model providers, as `name@factory`.",
+        _MODEL,
     ),
-    _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(108,), servers="notes §4"),
-    _row(errors.ServerError, None, "Try again later.", codes=(105, 106), servers="notes §4"),
+    _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(108,), servers="source"),
+    _row(errors.ServerError, None, "Try again later.", codes=(105, 106), servers="source"),
     _row(errors.InvalidRequestError, "^<BadRequest|must be", "Check the arguments.", codes=(100,)),
     _row(errors.ServerError, None, "An exception of the server; see its log.", codes=(100,)),
     _row(errors.InvalidRequestError, None, "Check the arguments.", codes=(101, 102, 400, 409, 411)),
@@ -141,17 +169,36 @@ _MISSING = re.compile(r"<(?:NotFound '404|MethodNotAllowed '405)")
 
 
 def endpoint_missing(status: int, code: int | None, message: str) -> bool:
-    """Whether a reply says that there is no such path or method, in any release's spelling (notes §4)."""
-    return status in (404, 405) or code in (404, 405) or (code == 100 and _MISSING.match(message) is not None)  # noqa: PLR2004 - RAGFlow's code for an exception
+    """Whether a reply says that there is no such path or method, in any release's spelling (docs/protocol.md)."""
+    if status in (404, 405) or code == 405:  # noqa: PLR2004 - HTTP's statuses, which RAGFlow takes for codes too
+        return True
+    if code == 404:  # noqa: PLR2004 - of an object, which the message names, or of a path
+        return message.strip().lower().startswith(("not found", "404 not found")) or not message.strip()
+    return code == 100 and _MISSING.match(message) is not None  # noqa: PLR2004 - RAGFlow's code for an exception
 
 
 def nothing_found(error: RAGFlowError) -> bool:
-    """Whether a retrieval failed only because the datasets hold no parsed chunk yet (notes §1.7)."""
+    """Whether a retrieval failed only because the datasets hold no parsed chunk yet (docs/protocol.md)."""
     return isinstance(error, errors.APIError) and "No chunk found" in error.message
 
 
+def refuse_if_agent_sessions_unreadable(error: errors.APIError) -> None:
+    """Say in words why 0.25.1–0.25.6 cannot list an agent's sessions: they fail over any answer that has sources.
+
+    Raises:
+        UnsupportedByServerError: It is this failure.
+    """
+    if isinstance(error, errors.ServerError) and "'str' object has no attribute 'get'" in error.message:
+        raise UnsupportedByServerError(
+            "RAGFlow 0.25.1–0.25.6 cannot list the sessions of an agent once it has answered with sources. Read each "
+            "with `agents.get_session`.",
+            feature="listing the sessions of an agent that has answered with sources",
+            since="0.26.0",
+        ) from error
+
+
 def refuse_if_sessions_unreadable(error: errors.APIError) -> None:
-    """Say in words why 0.19.0 cannot list sessions: it fails over any turn that has a reference (notes §9.4).
+    """Say in words why 0.19.0 cannot list sessions: it fails over any turn that has a reference (docs/protocol.md).
 
     Raises:
         UnsupportedByServerError: It is this failure.

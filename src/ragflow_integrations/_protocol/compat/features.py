@@ -41,16 +41,33 @@ class Feature:
 #: Chat assistants are changed with PATCH; before that with PUT and the old names, see `old_chat_body`.
 CHATS_PATCHED = Feature("PATCH", (0, 25, 0))
 MESSAGES = Feature("Deleting and rating messages", (0, 25, 0))
-#: 0.22.x runs no agent: streams end at once, other replies are an exception (notes §9.12).
+#: 0.22.x runs no agent: streams end at once, other replies are an exception [v0.22.1/08_agent_*].
 AGENTS = Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, PATCHES)))
 #: These releases take `messages` only and overwrite the session with them, so the whole history is sent; and they cut replies
-#: that do not stream after the first piece, so answers are streamed and gathered (notes §9.1, §9.5).
+#: that do not stream after the first piece, so answers are streamed and gathered (docs/protocol.md).
 MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
 EFFORT_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
 
+#: Beside `model`, 0.25.1–0.25.6 drop settings that are 0 [temp0-0.25.6.txt].
+ZERO_SETTINGS = Feature(
+    "`temperature`, `top_p` or a penalty of 0 beside `model` in a session",
+    (0, 26, 0),
+    instead="Use a very small number, or set it on the assistant.",
+)
 #: Pages of a retrieval are cut from candidates that have been ranked; before, see docs/protocol.md, "Retrieval pages".
 PAGES_RANKED = Feature("pages of a ranked retrieval", (0, 23, 0))
 PAGES_UNRANKED = Feature("retrievals of more than 63 chunks", (0, 22, 0))
+
+#: Deep research, by an option or by the assistant's own "Reasoning" switch, is cut to its first event if it is not streamed
+#: [reasoning-0.24.0-raw]; and the option cannot turn the switch off.
+RESEARCH_CUT = Feature("deep research that must be streamed", (0, 24, 0), (0, 26, PATCHES))
+#: The text for "nothing was found" is marked as unfinished if it is not streamed, although it is whole.
+NOTHING_FOUND_UNFINISHED = Feature("a whole reply that is marked as unfinished", (0, 26, 4))
+#: Stateless answers without a reference are an exception if references are asked for [nothing-raw-0.23.1].
+REFERENCE_NEEDED = Feature("stateless answers that fail without a reference", (0, 20, 0), (0, 23, PATCHES))
+
+#: Values of an agent's begin form are keys of the body itself, also when a session is made (source v0.19.1).
+INPUTS_IN_BODY = Feature("`inputs` as keys of the body", (0, 17, 0), (0, 19, PATCHES))
 
 # Options of questions and searches → what a server must be to honour them.
 SESSION_FEATURES: dict[str, Feature] = {

@@ -147,7 +147,7 @@ class Profile:
 
 
 def probe(profile: Profile) -> Operation[Known]:
-    """Find out the server's version, by the ways its releases have (notes §1.12).
+    """Find out the server's version, by the ways its releases have (docs/protocol.md, "Version").
 
     What earlier replies told is left aside, since the server may have been replaced.
     """
@@ -199,6 +199,14 @@ def find_out(profile: Profile, feature: Feature) -> Operation[bool]:
     if known.supports(feature) is None and not known.probed:
         known = yield from probe(profile)
     return known.supports(feature) is True
+
+
+def may_be(profile: Profile, feature: Feature) -> Operation[bool]:
+    """Tell whether the server may be one of the releases of a feature, as far as it tells its version."""
+    known = profile.known
+    if known.supports(feature) is None and not known.probed:
+        known = yield from probe(profile)
+    return known.supports(feature) is not False
 
 
 def takes_only_messages(profile: Profile) -> Operation[bool]:
