@@ -9,15 +9,17 @@ from ragflow_integrations._protocol import arguments, decoders, wire
 from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
+    Page,
     Pages,
     check_filters,
+    confirm_name,
     delete,
     empty_if,
     every,
-    first,
     found,
     listing,
     no_such,
+    only,
     stated,
 )
 from ragflow_integrations.errors import (
@@ -28,6 +30,7 @@ from ragflow_integrations.errors import (
     InvalidArgumentError,
     InvalidRequestError,
     NotFoundError,
+    ServerError,
 )
 from ragflow_integrations.models import ParsingProgress
 
@@ -43,7 +46,8 @@ def list_datasets(*, name: str | None = None, dataset_id: str | None = None) -> 
     """List datasets, the newest first."""
     check_filters(name=name, dataset_id=dataset_id)
     pages = listing("/datasets", decoders.dataset, ("datasets",), {"name": name, "id": dataset_id})
-    return empty_if(DatasetNotFoundError, pages)
+    asked_for = only(pages, lambda dataset: dataset_id in (None, dataset.id) and name in (None, dataset.name))
+    return empty_if(DatasetNotFoundError, asked_for)
 
 
 def find_dataset(name: str) -> Operation[Dataset]:
@@ -57,7 +61,7 @@ def find_dataset(name: str) -> Operation[Dataset]:
 def get_dataset(dataset_id: str) -> Operation[Dataset]:
     """Get a dataset."""
     arguments.text("dataset_id", dataset_id)
-    one = yield from first(list_datasets(dataset_id=dataset_id))
+    one = next(iter((yield from every(list_datasets(dataset_id=dataset_id)))), None)
     return found(one, DatasetNotFoundError, no_such("dataset", dataset_id, "dataset_id", "client.datasets.list()"))
 
 
@@ -87,7 +91,9 @@ def update_dataset(
         raise InvalidArgumentError("name", "or another setting to change must be given")
     where = path("datasets", arguments.text("dataset_id", dataset_id))
     yield Request("PUT", where, json=body, subject=_dataset(dataset_id))
-    return (yield from get_dataset(dataset_id))
+    changed = yield from get_dataset(dataset_id)
+    confirm_name("dataset", name, changed.name)
+    return changed
 
 
 def delete_datasets(dataset_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
@@ -145,13 +151,14 @@ def list_documents(
     check_filters(name=name, keywords=keywords, document_id=document_id)
     filters = {"name": name, "keywords": keywords, "id": document_id}
     pages = listing(_documents(dataset_id), decoders.document, ("docs", "documents"), filters, _dataset(dataset_id))
-    return empty_if(DocumentNotFoundError, pages)
+    asked_for = only(pages, lambda document: document_id in (None, document.id) and name in (None, document.name))
+    return empty_if(DocumentNotFoundError, asked_for)
 
 
 def get_document(dataset_id: str, document_id: str) -> Operation[Document]:
     """Get a document."""
     arguments.text("document_id", document_id)
-    one = yield from first(list_documents(dataset_id, document_id=document_id))
+    one = next(iter((yield from every(list_documents(dataset_id, document_id=document_id)))), None)
     where = f"client.documents.list({dataset_id!r})"
     return found(one, DocumentNotFoundError, no_such("document", document_id, "document_id", where))
 
@@ -168,7 +175,9 @@ def update_document(
         raise InvalidArgumentError("name", "or `metadata` must be given")
     where = _documents(dataset_id) + path(arguments.text("document_id", document_id))
     yield from _change(where, body, _document(document_id))
-    return (yield from get_document(dataset_id, document_id))
+    changed = yield from get_document(dataset_id, document_id)
+    confirm_name("document", name, changed.name)
+    return changed
 
 
 def _change(where: str, body: JsonObject, subject: Subject) -> Operation[None]:
@@ -241,14 +250,37 @@ def list_chunks(dataset_id: str, document_id: str, *, keywords: str | None = Non
     """List the chunks of a document."""
     check_filters(keywords=keywords)
     filters = {"keywords": keywords, "id": chunk_id}
-    return listing(_chunks(dataset_id, document_id), decoders.chunk, ("chunks",), filters, _document(document_id))
+    pages = listing(_chunks(dataset_id, document_id), decoders.chunk, ("chunks",), filters, _document(document_id))
+    if chunk_id is not None:
+        return only(pages, lambda chunk: chunk.id == chunk_id)
+    return pages if keywords is None else _with_own_text(pages, list_chunks(dataset_id, document_id))
+
+
+def _with_own_text(matching: Pages[Chunk], all_chunks: Pages[Chunk]) -> Pages[Chunk]:
+    """Give chunks found by keywords their text: the server puts words in lower case with `<em>` around matches in its place."""
+    texts: dict[str, Chunk] = {}
+
+    def page(number: int) -> Operation[Page[Chunk]]:
+        some = yield from matching(number)
+        if some.items and not texts:
+            texts.update({chunk.id: chunk for chunk in (yield from every(all_chunks))})
+        return Page(tuple(texts.get(chunk.id, chunk) for chunk in some.items), some.last)
+
+    return page
 
 
 def get_chunk(dataset_id: str, document_id: str, chunk_id: str) -> Operation[Chunk]:
     """Get a chunk; asked for as a listing of one, which every release has."""
     arguments.text("chunk_id", chunk_id)
     pages = empty_if(NotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
-    one = next((chunk for chunk in (yield from every(pages)) if chunk.id == chunk_id), None)
+    try:
+        chunks = yield from every(pages)
+    except ServerError as error:
+        if "img_id" not in error.message:
+            raise
+        # 0.17.2 falls over a chunk without an image, if it is asked for alone (docs/protocol.md, "Chunks").
+        chunks = yield from every(list_chunks(dataset_id, document_id))
+    one = next((chunk for chunk in chunks if chunk.id == chunk_id), None)
     where = f"client.chunks.list({dataset_id!r}, {document_id!r})"
     return found(one, ChunkNotFoundError, no_such("chunk", chunk_id, "chunk_id", where))
 

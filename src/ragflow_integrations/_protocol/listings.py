@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from ragflow_integrations._protocol import arguments, wire
 from ragflow_integrations._protocol.http import Operation, Request, Subject
-from ragflow_integrations.errors import InvalidArgumentError, NotFoundError
+from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,12 +43,6 @@ class HasId(Protocol):
 
 
 H = TypeVar("H", bound=HasId)
-
-
-def first(pages: Pages[T]) -> Operation[T | None]:
-    """Give the first item of a listing."""
-    page = yield from pages(1)
-    return page.items[0] if page.items else None
 
 
 def every(pages: Pages[T]) -> Operation[list[T]]:
@@ -96,6 +90,16 @@ def listing(
         before[:] = items[:1]
         # More than asked for: such a server has sent everything.
         return Page(items, last=len(items) != PAGE_SIZE)
+
+    return page
+
+
+def only(pages: Pages[T], matches: Callable[[T], bool]) -> Pages[T]:
+    """Leave out what a listing was not asked for: some servers do not read a filter, and list everything."""
+
+    def page(number: int) -> Operation[Page[T]]:
+        some = yield from pages(number)
+        return Page(tuple(item for item in some.items if matches(item)), some.last)
 
     return page
 
@@ -164,6 +168,18 @@ def delete(
             f"Of {len(wanted)} {subject.kind}s to delete, {len(errors)} could not be: {'; '.join(errors).rstrip('.')}. "
             "The others are deleted.",
             message="; ".join(errors),
+        )
+
+
+def confirm_name(kind: str, wanted: str | None, item_name: str) -> None:
+    """Hold a change against what was asked for.
+
+    Raises:
+        ProtocolError: The server accepted a new name and kept another.
+    """
+    if wanted is not None and item_name != wanted:
+        raise ProtocolError(
+            f"The server accepted the name {wanted!r} for the {kind}, whose name is {item_name!r} all the same. See its log."
         )
 
 

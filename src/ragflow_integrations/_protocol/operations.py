@@ -16,13 +16,14 @@ from ragflow_integrations._protocol.listings import (
     Page,
     Pages,
     check_filters,
+    confirm_name,
     delete,
     empty_if,
     every,
-    first,
     found,
     listing,
     no_such,
+    only,
     stated,
 )
 from ragflow_integrations.errors import (
@@ -30,6 +31,7 @@ from ragflow_integrations.errors import (
     APIError,
     ChatNotFoundError,
     InvalidArgumentError,
+    NotFoundError,
     SessionNotFoundError,
 )
 from ragflow_integrations.models import Health, ServerInfo
@@ -98,7 +100,9 @@ def update_chat(
         # 0.22–0.24 detach the datasets of an assistant whose update does not name them.
         method, body = "PUT", chat_settings.old_body({**kept, "name": current.name, **body})
     yield Request(method, path("chats", chat_id), json=body, subject=_chat(chat_id))
-    return (yield from get_chat(chat_id))
+    changed = yield from get_chat(chat_id)
+    confirm_name("chat assistant", name, changed.name)
+    return changed
 
 
 def list_chats(*, name: str | None = None, chat_id: str | None = None) -> Pages[Chat]:
@@ -107,13 +111,14 @@ def list_chats(*, name: str | None = None, chat_id: str | None = None) -> Pages[
     wanted = chat_id or name
     subject = Subject("chat assistant", wanted, ChatNotFoundError) if wanted else None
     pages = listing("/chats", decoders.chat, ("chats",), {"name": name, "id": chat_id}, subject)
-    return empty_if(ChatNotFoundError, pages)
+    asked_for = only(pages, lambda chat: chat_id in (None, chat.id) and name in (None, chat.name))
+    return empty_if(ChatNotFoundError, asked_for)
 
 
 def get_chat(chat_id: str) -> Operation[Chat]:
     """Get a chat assistant; asked for as a listing of one, which every release has."""
     arguments.text("chat_id", chat_id)
-    one = yield from first(list_chats(chat_id=chat_id))
+    one = next(iter((yield from every(list_chats(chat_id=chat_id)))), None)
     return found(one, ChatNotFoundError, no_such("chat assistant", chat_id, "chat_id", "client.chats.list()"))
 
 
@@ -148,7 +153,8 @@ def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | No
     """List the sessions of a chat assistant, the newest first."""
     check_filters(name=name)
     filters = {"name": name, "id": session_id}
-    pages = listing(_sessions(chat_id), decoders.session, ("sessions",), filters, _chat(chat_id))
+    listed = listing(_sessions(chat_id), decoders.session, ("sessions",), filters, _chat(chat_id))
+    pages = only(listed, lambda session: session_id in (None, session.id) and name in (None, session.name))
 
     def page(number: int) -> Operation[Page[Session]]:
         try:
@@ -181,7 +187,9 @@ def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Ses
     """Rename a session; PUT is an alias of PATCH where that is the verb (≥ 0.25.1)."""
     where = _session(chat_id, session_id)
     yield Request("PUT", where, json={"name": arguments.text("name", name)}, subject=_chat(chat_id))
-    return (yield from get_session(chat_id, session_id))
+    changed = yield from get_session(chat_id, session_id)
+    confirm_name("session", name, changed.name)
+    return changed
 
 
 def _session(chat_id: str, session_id: str) -> str:
@@ -192,7 +200,20 @@ def delete_message(profile: server_version.Profile, chat_id: str, session_id: st
     """Delete a turn: question and answer, which share the id."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id))
     yield from server_version.require(profile, features.MESSAGES)
+    yield from _check_message(chat_id, session_id, message_id)
     yield Request("DELETE", where, subject=_chat(chat_id))
+
+
+def _check_message(chat_id: str, session_id: str, message_id: str) -> Operation[None]:
+    """Make sure that a message exists: the server accepts changes of any id, and does nothing then.
+
+    Raises:
+        NotFoundError: The session has no message with this id.
+    """
+    session = yield from get_session(chat_id, session_id)
+    if message_id not in [message.id for message in session.messages]:
+        where = f"client.sessions.get({chat_id!r}, {session_id!r}).messages"
+        raise NotFoundError(no_such("message", message_id, "message_id", where))
 
 
 def rate_message(
@@ -204,6 +225,7 @@ def rate_message(
     if comment is not None:
         body["feedback"] = arguments.string("comment", comment)
     yield from server_version.require(profile, features.MESSAGES)
+    yield from _check_message(chat_id, session_id, message_id)
     yield Request("PUT", where, json=body, subject=_chat(chat_id))
 
 

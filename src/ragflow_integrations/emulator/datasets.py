@@ -12,16 +12,16 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.ingestion import add_file, chunk_id, finish_parsing
-from ragflow_integrations.emulator.replies import envelope, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, crashed, envelope, ok, refuse
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragflow_integrations.emulator.calls import Call
-    from ragflow_integrations.emulator.replies import Refused
     from ragflow_integrations.emulator.store import Store
 
 _METHODS: Final = (
@@ -147,6 +147,13 @@ async def update(call: Call) -> Response:
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
     body = await call.validated_body()
+    if any(other.name == body.get("name") for other in call.store.all(Dataset) if other.id != dataset.id):
+        raise refuse(102, f"Dataset name '{body['name']}' already exists")
+    model = body.get("embedding_model", dataset.embedding_model)
+    if model != dataset.embedding_model and any(
+        document.chunk_count for document in call.store.all(Document, parent=dataset.id)
+    ):
+        raise refuse(102, f"When chunk_num (1) > 0, embedding_model must remain {dataset.embedding_model}")
     for name in ("name", "description", "avatar", "permission", "embedding_model", "chunk_method"):
         if name in body:
             setattr(dataset, name, body[name])
@@ -253,7 +260,10 @@ async def update_document(call: Call) -> Response:
     if "meta_fields" in body:
         if not isinstance(body["meta_fields"], dict):
             raise refuse(102, "meta_fields must be a dictionary")
+        if any(isinstance(value, dict) for value in body["meta_fields"].values()):
+            raise refuse(102, "The type is not supported in list: {}")
         document.meta_fields = body["meta_fields"]
+    _check_name(call, document, body.get("name", document.name))
     document.name = body.get("name", document.name)
     if "enabled" in body:
         document.enabled = bool(body["enabled"])
@@ -264,6 +274,15 @@ async def update_document(call: Call) -> Response:
     return ok(shapes.document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
 
 
+def _check_name(call: Call, document: Document, name: str) -> None:
+    """Refuse a name with another extension, or of another document."""
+    if name.rpartition(".")[2].lower() != document.name.rpartition(".")[2].lower():
+        raise refuse(101, "The extension of file can't be changed")
+    others = call.store.all(Document, parent=document.dataset_id)
+    if any(other.name == name and other.id != document.id for other in others):
+        raise refuse(102, "Duplicated document name in the same dataset.")
+
+
 async def delete_documents(call: Call) -> Response:
     """``DELETE /datasets/{dataset_id}/documents``."""
     dataset = _dataset(call)
@@ -271,8 +290,9 @@ async def delete_documents(call: Call) -> Response:
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
     ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
     found = [document for key in ids if (document := call.store.get(Document, key, parent=dataset.id))]
-    if ids and not found:
-        raise refuse(102, f"Documents not found: {ids}")
+    unknown = [key for key in ids if key not in {document.id for document in found}]
+    if unknown and (not found or call.era.deletes_all_documents_or_none):
+        raise refuse(102, f"Documents not found: {unknown}")
     for document in found:
         call.store.delete(document)
     return ok({"deleted": len(found)}) if call.era.new_chat_api else ok()
@@ -288,6 +308,8 @@ async def start_parsing(call: Call) -> Response:
     if len(found) < len(set(ids)):
         unknown = [key for key in ids if key not in {document.id for document in found}]
         raise refuse(102, f"Documents not found: {unknown}")
+    if any(document.run == "RUNNING" for document in found):
+        raise refuse(102, "Can't parse document that is currently being processed")
     for document in found:
         document.run, document.progress = "RUNNING", 0.1
         call.store.touch(document)
@@ -324,11 +346,15 @@ async def list_chunks(call: Call) -> Response:
     # Added chunks come first, as in the recordings (07_chunk_list).
     chunks = sorted(call.store.all(Chunk, parent=document.id), key=lambda chunk: not chunk.added_by_hand)
     chunks = find(chunks, id=call.query("id"))
+    if call.query("id") and chunks and call.era.chunk_alone_needs_image:
+        raise Refused(crashed(KeyError("img_id")))
     if words := call.query("keywords"):
         chunks = [chunk for chunk in chunks if words.lower() in chunk.content.lower()]
     if call.query("id") and not chunks:
         raise refuse(102, f"Chunk not found: {document.dataset_id}/{call.query('id')}")
     page = [shapes.chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
+    if words:  # the search engine's highlight stands in place of the text (seen 0.22.1, 0.24.0)
+        page = [seen | {"content": highlight(str(seen["content"]).lower(), words)} for seen in page]
     beside = shapes.document_object(call.store, call.era, document, beside_chunks=True)
     return ok({"chunks": page, "doc": beside, "total": len(chunks)})
 

@@ -413,6 +413,10 @@ class Era:
     """Keys of a listed document beyond those that all releases have."""
     chunk_document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
     """The same, for the document beside a list of chunks."""
+    chunk_alone_needs_image: bool = True
+    """A chunk without an image cannot be read alone: ``KeyError('img_id')`` (source v0.17.2)."""
+    deletes_all_documents_or_none: bool = False
+    """An unknown id among those of documents to delete keeps all of them (source: from 0.25.2)."""
     uploads_name_stored: bool = False
     """A refusal of some files carries the documents made of the others [0.27.0-upload_partial]; from 0.26.3 (source)."""
     chunk_has_tags: bool = False
@@ -462,6 +466,7 @@ _V0_17_2: Final = Era()
 _V0_19_1: Final = replace(
     _V0_17_2,
     version="0.19.1",
+    chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
     threshold_skips_documents=True,
     chat_needs_dataset_ids=False,
@@ -640,6 +645,7 @@ _V0_25_1: Final = replace(
 _V0_25_3: Final = replace(
     _V0_25_1,
     version="0.25.3",
+    deletes_all_documents_or_none=True,
     deep_research=DeepResearch.MARKS,
     metadata_in_hits=True,
     threshold_skips_documents=False,

@@ -40,7 +40,8 @@ class Feature:
 
 #: Chat assistants are changed with PATCH; before that with PUT and the old names, see `old_chat_body`.
 CHATS_PATCHED = Feature("PATCH", (0, 25, 0))
-MESSAGES = Feature("Deleting and rating messages", (0, 25, 0))
+#: 0.25.1–0.25.5 give no message an id (docs/protocol.md, "Messages of a session").
+MESSAGES = Feature("Deleting and rating messages", (0, 25, 0), broken=((0, 25, 1), (0, 25, 5)))
 #: 0.22.x runs no agent: streams end at once, other replies are an exception [v0.22.1/08_agent_*].
 AGENTS = Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, PATCHES)))
 #: These releases take `messages` only and overwrite the session with them, so the whole history is sent; and they cut replies

@@ -34,6 +34,11 @@ def _text(version: Version) -> str:
     return ".".join(str(part) for part in version)
 
 
+def _span(first: Version, last: Version) -> str:
+    """Write releases in words: `0.22.x`, `0.25.1–0.25.5`."""
+    return f"{first[0]}.{first[1]}.x" if last[2] == PATCHES else f"{_text(first)}–{_text(last)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What replies have told of a server.
@@ -233,7 +238,7 @@ def require(profile: Profile, feature: Feature) -> Operation[None]:
     can = known.supports(feature)
     if can is False or (can is None and feature.broken is None):  # a release that is broken says so itself
         until = f" up to {feature.until[0]}.{feature.until[1]}" if feature.until else ""
-        gap = f" except {feature.broken[0][0]}.{feature.broken[0][1]}" if feature.broken else ""
+        gap = f" except {_span(*feature.broken)}" if feature.broken else ""
         raise UnsupportedByServerError(
             f"{feature.what} needs RAGFlow {_text(feature.since)} or newer{until}{gap}; this server is {known}. "
             f"{feature.instead}".rstrip(),
