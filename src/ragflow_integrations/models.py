@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence  # noqa: TC003 - the types of fields can be evaluated
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 from ragflow_integrations._types import CitationStyle, JsonObject, JsonValue, ReasoningEffort, Role, Timeout
 
@@ -37,6 +37,7 @@ class CompletionOptions(TypedDict, total=False):
         variables: Values of the prompt's variables (in a session).
         inputs: Values of an agent's begin form, or of the form it waits for: `{"name": {"value": …}}` or `{"name": …}`.
         return_trace: Keep the events of an agent's nodes in `Answer.trace` (≥ 0.23).
+        agent_steps: Give an `AgentStep` for each node of an agent that has finished, while the agent runs (≥ 0.23).
     """
 
     citation_style: CitationStyle
@@ -53,6 +54,7 @@ class CompletionOptions(TypedDict, total=False):
     variables: Mapping[str, str]
     inputs: JsonObject
     return_trace: bool
+    agent_steps: bool
 
 
 class RetrievalOptions(TypedDict, total=False):
@@ -248,6 +250,8 @@ class Answer:
         citation_style: Style of the markers in `text`.
         input_request: The form an agent waits for, where it has paused.
         trace: Events of an agent's nodes, where `return_trace` asked for them.
+        structured: Structured output of an agent's components, by component id (≥ 0.23).
+        attachments: Files that an agent made (≥ 0.24).
     """
 
     text: str
@@ -265,6 +269,8 @@ class Answer:
     citation_style: CitationStyle = "bracket"
     input_request: InputRequest | None = None
     trace: tuple[JsonObject, ...] = field(default=(), repr=False, hash=False)
+    structured: JsonObject = field(default_factory=dict, repr=False, hash=False)
+    attachments: tuple[Attachment, ...] = ()
 
     def _repr_html_(self) -> str:
         """Show the answer in a notebook: text with numbered citations, sources below, all of it escaped."""
@@ -272,6 +278,46 @@ class Answer:
         from ragflow_integrations._html import answer_html  # noqa: PLC0415
 
         return answer_html(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that an agent made.
+
+    Attributes:
+        id: Id of the file.
+        name: File name.
+        format: Such as `"pdf"` or `"docx"`.
+        raw: The server's object.
+    """
+
+    id: str
+    name: str = ""
+    format: str = ""
+    raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStep:
+    """A node of an agent that started or finished, with `agent_steps=True`.
+
+    Attributes:
+        state: `"started"` or `"finished"`.
+        component_id: Id of the node, such as `"Retrieval:Kb"`.
+        title: Its name.
+        inputs: What it was given.
+        outputs: What it made; empty if it has only started.
+        error: What failed, None if nothing did.
+        seconds: How long it took; None if it has only started.
+    """
+
+    state: Literal["started", "finished"]
+    component_id: str
+    title: str = ""
+    inputs: JsonObject = field(default_factory=dict, hash=False)
+    outputs: JsonObject = field(default_factory=dict, repr=False, hash=False)
+    error: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +341,7 @@ class Completed:
     answer: Answer
 
 
-AnswerEvent: TypeAlias = TextDelta | ReasoningDelta | Completed
+AnswerEvent: TypeAlias = TextDelta | ReasoningDelta | AgentStep | Completed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -524,8 +570,10 @@ class Health:
 
 __all__ = [
     "Agent",
+    "AgentStep",
     "Answer",
     "AnswerEvent",
+    "Attachment",
     "Chat",
     "Chunk",
     "Citation",

@@ -164,11 +164,12 @@ def test_a_chunk_is_changed_and_read_on_every_release(served: Served) -> None:
     assert changed.content == "A new text."
 
 
-@pytest.mark.parametrize("call", ["chats", "health", "ask", "stream", "download"])
+@pytest.mark.parametrize("call", ["chats", "health", "server", "ask", "stream", "download"])
 def test_a_wrong_path_of_base_url_is_a_public_error(call: str, connect: Connect) -> None:
     calls: dict[str, Any] = {
         "chats": lambda client: client.chats.list(),
         "health": lambda client: client.health(),
+        "server": lambda client: client.server(),
         "ask": lambda client: client.ask("q", chat_id=CHAT, session_id=SESSION),
         "stream": lambda client: client.stream("q", chat_id=CHAT, session_id=SESSION),
         "download": lambda client: client.documents.download(DATASET, DOCUMENT),

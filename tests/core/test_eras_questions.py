@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations import (
+    AgentStep,
     GenerationError,
     InvalidArgumentError,
     InvalidRequestError,
@@ -17,8 +18,12 @@ from ragflow_integrations import (
     UnsupportedByServerError,
 )
 from tests.core.eras import ANSWER, OPEN, QUESTION, Served
+from tests.core.scripts import raw
+from tests.support import sse
+from tests.support.wire import WireServer
 
 if TYPE_CHECKING:
+    from tests.core.conftest import Connect
     from tests.core.driver import Call
 
 # -------------------------------------------------------------------------------------------------------------------- questions
@@ -291,6 +296,37 @@ def test_an_agent_whose_llm_fails(served: Served) -> None:
             assert isinstance(error, GenerationError)
             assert bool(error.partial) == (failure == "[[DROPMID]]")
             assert "Agent:Main" in str(error)
+
+
+def test_the_steps_of_an_agent(served: Served) -> None:
+    if served.within(*NO_AGENTS):
+        return
+    call = lambda client: client.stream(QUESTION, agent_id=served.emulator.agent_id, agent_steps=True)  # noqa: E731
+    if not served.within((0, 23, 0)):
+        assert isinstance(served.driver.fails(call), UnsupportedByServerError)
+        return
+    outcome = served.driver.drain(call)
+    steps = [event for event in outcome.events if isinstance(event, AgentStep)]
+    assert [step.component_id for step in steps][:2] == ["begin", "Retrieval:Kb"]
+    assert all(step.state == "finished" and step.seconds is not None and step.error is None for step in steps)
+    assert "formalized_content" in steps[1].outputs
+    assert outcome.text == outcome.answer.text
+    plain = served.driver.drain(lambda client: client.stream(QUESTION, agent_id=served.emulator.agent_id))
+    assert not [event for event in plain.events if isinstance(event, AgentStep)]
+
+
+def test_files_and_structured_output_of_an_agent(connect: Connect) -> None:
+    outputs = {"structured": {"price": 12}}
+    events = [
+        {"event": "node_finished", "data": {"component_id": "Agent:Main", "inputs": {}, "outputs": outputs}},
+        {"event": "message", "data": {"content": "Done."}},
+        {"event": "message_end", "data": {"attachment": {"doc_id": "f1", "format": "pdf", "file_name": "f1.pdf"}}},
+    ]
+    body = b"".join(sse.event(one) for one in events) + b"data:[DONE]\n\n"
+    with WireServer(raw(body)) as server:
+        answer = connect(server.base_url).do(lambda client: client.ask("q", agent_id="a", session_id="s"))
+    assert answer.structured == {"Agent:Main": {"price": 12}}
+    assert [(one.id, one.name, one.format) for one in answer.attachments] == [("f1", "f1.pdf", "pdf")]
 
 
 def test_an_unknown_session_of_an_agent(served: Served) -> None:

@@ -121,7 +121,7 @@ def chat_made(recording: Recording) -> Case:
 
 def chat_changed(recording: Recording, wanted: str) -> Case:
     wanted = wanted or CHAT
-    known: Any = [{"id": wanted, "name": "x"}]
+    known: Any = [{"id": wanted, "name": "y"}]
     if int(recording.version.split(".")[1]) >= 25:
         known = {"chats": known, "total": 1}
     value = _failing(recording, wanted)

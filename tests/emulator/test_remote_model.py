@@ -39,8 +39,10 @@ def test_reasoning_of_the_model_is_kept_apart(apis: tuple[Api, Api]) -> None:
 
 def test_a_model_that_refuses_is_an_error_text(apis: tuple[Api, Api]) -> None:
     model, api = apis
-    model.server.faults = FaultPlan(status=503)
-    assert api.ask(QUESTION)[0]["answer"].startswith("**ERROR**: MODEL_ERROR - Error code: 503 - ")
+    kinds = {400: "INVALID_REQUEST", 401: "AUTH_ERROR", 429: "MAX_RETRIES_EXCEEDED", 503: "MAX_RETRIES_EXCEEDED"}
+    for status, kind in kinds.items():
+        model.server.faults = FaultPlan(status=status)
+        assert api.ask(QUESTION)[0]["answer"].startswith(f"**ERROR**: {kind} - Error code: {status} - ")
 
 
 def test_a_model_that_breaks_off_is_an_error_text(apis: tuple[Api, Api]) -> None:
@@ -76,3 +78,5 @@ def test_the_model_is_told_what_was_found(serve: Callable[..., Api], monkeypatch
     assert "serviced every October" in system["content"]
     assert "[ID:0]" in system["content"]
     assert last == {"role": "user", "content": QUESTION}
+    assert "{knowledge}" not in system["content"]
+    assert [message["role"] for message in sent[0]["messages"]] == ["system", "user"]  # without the opener

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ragflow_integrations._protocol import arguments, metadata_filters, operations, retrieval, scope, wire
+from ragflow_integrations._protocol import arguments, metadata_filters, operations, question_options, retrieval, scope, wire
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, pairs, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, UnfinishedReply, path
-from ragflow_integrations.citations import check_style, strip_markers
+from ragflow_integrations.citations import strip_markers
 from ragflow_integrations.errors import (
     AgentNotFoundError,
     APIError,
@@ -26,7 +26,7 @@ from ragflow_integrations.errors import (
     ServerError,
     UnsupportedByServerError,
 )
-from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
+from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,15 +35,8 @@ if TYPE_CHECKING:
     from ragflow_integrations._protocol.metadata_filters import Group
     from ragflow_integrations.models import JsonObject, JsonValue, RetrievalOptions
 
-_EFFORTS: dict[ReasoningEffort, int] = {"off": 0, "low": 1, "medium": 2, "high": 3, "ultra": 4}
 #: Stateless options that only the native route has.
 _NATIVE_ONLY = ("document_ids", "reasoning_effort", "internet")
-#: Keys of a turn's body that are no variables of the assistant's prompt.
-_RESERVED = {
-    *("question", "messages", "stream", "legacy", "llm_id", "model", "doc_ids", "metadata_condition", "internet", "reasoning"),
-    *("session_id", "chat_id", "conversation_id", "user_id", "id", "quote", "kb_ids", "files", *arguments.GENERATION),
-    *("reference_metadata", "include_metadata", "metadata_fields", "pass_all_history_messages", "store_history_messages"),
-}
 
 
 def target(chat_id: str | None, agent_id: str | None) -> Subject:
@@ -72,6 +65,7 @@ class Completion:
         may_be_cut: Whether an empty reply may be the first event of deep research instead of the answer; only the native route
             marks it.
         first_event_may_be_whole: Whether a reply that is marked as unfinished may be an answer all the same.
+        agent_steps: Whether the nodes of an agent are told of.
         is_second: Whether it is the second form of a question whose first failed.
     """
 
@@ -84,6 +78,7 @@ class Completion:
     may_be_cut: bool = False
     first_event_may_be_whole: bool = False
     is_second: bool = False
+    agent_steps: bool = False
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
@@ -102,7 +97,7 @@ class Completion:
         return answer
 
     def _about(self) -> Asked:
-        return Asked(self.route, self.request, self.style, self.session_id)
+        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps)
 
     def _after_looking_for_session(self, error: RAGFlowError) -> Operation[Completion]:
         if self.is_whole is not None:
@@ -153,63 +148,6 @@ def _ready(completion: Completion) -> Operation[Completion]:
     yield  # makes it a generator
 
 
-def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> CompletionOptions:
-    """Check the options of a question, of a chat assistant's turn, an agent's, or without a session.
-
-    Raises:
-        InvalidArgumentError: One is unknown or malformed.
-    """
-    known = CompletionOptions.__optional_keys__
-    for name in options:
-        if name not in known:
-            raise InvalidArgumentError(name, f"is not an option; there are {', '.join(sorted(known))}")
-    given = cast("CompletionOptions", {name: value for name, value in options.items() if value is not None})
-    _check_values(given)
-    _check_together(given, kind)
-    return given
-
-
-_CHECKS: dict[str, Callable[[str, object], object]] = {
-    "document_ids": arguments.ids,
-    "metadata_condition": metadata_filters.parse,
-    **dict.fromkeys(("variables", "inputs"), arguments.json_object),
-    **dict.fromkeys(("internet", "return_trace"), arguments.flag),
-    **arguments.GENERATION,
-}
-
-
-def _check_values(options: CompletionOptions) -> None:
-    check_style(options.get("citation_style", "bracket"))
-    if "model" in options:
-        arguments.text("model", options["model"], example="'gpt-4o@OpenAI'")
-    if options.get("reasoning_effort", "off") not in (*_EFFORTS,):
-        raise InvalidArgumentError("reasoning_effort", f"must be one of {', '.join(_EFFORTS)}")
-    for name, check in _CHECKS.items():
-        if name in options:
-            check(name, options.get(name))
-    reserved = sorted(_RESERVED.intersection(options.get("variables", {})))
-    if reserved:
-        raise InvalidArgumentError("variables", f"cannot be named {reserved}, which RAGFlow takes for settings of the question")
-
-
-#: Options that one kind of question has.
-_OF_AGENTS = ("inputs", "return_trace")
-
-
-def _check_together(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> None:
-    for name in options:
-        if (name in _OF_AGENTS) != (kind == "agent") and name != "citation_style":
-            whose = "an option of agents; ask with `agent_id`" if name in _OF_AGENTS else "no option of agents"
-            raise InvalidArgumentError(name, f"is {whose}")
-    generation = next(iter(_generation(options)), None)
-    if kind == "turn" and generation and "model" not in options:
-        raise InvalidArgumentError(
-            generation, "is honoured in a session only together with `model`; set it on the assistant instead"
-        )
-    if kind == "stateless" and "variables" in options:
-        raise InvalidArgumentError("variables", "are substituted in sessions only; ask with `session_id`")
-
-
 def check_turn(
     question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions
 ) -> tuple[Subject, CompletionOptions]:
@@ -220,7 +158,7 @@ def check_turn(
     """
     asked = target(chat_id, agent_id)
     arguments.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
-    return asked, check_options(options, "agent" if asked.missing is AgentNotFoundError else "turn")
+    return asked, question_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
 
 
 def preparing(
@@ -237,7 +175,7 @@ def preparing(
         InvalidArgumentError: Something is missing, malformed or contradictory.
     """
     asked = target(chat_id, None)
-    written, checked = history(messages), check_options(options, "stateless")
+    written, checked = history(messages), question_options.check(options, "stateless")
     return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
 
 
@@ -257,7 +195,7 @@ def begin(
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
-    if "model" in options and not all(_generation(options).values()):
+    if "model" in options and not all(question_options.generation(options).values()):
         yield from server_version.require(profile, features.ZERO_SETTINGS)
     if not of_agent:
         options = yield from _within_filters(profile, asked, options)
@@ -308,8 +246,9 @@ def turn(
         body |= _agent_options(options) | {"stream": True}
         request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
         exists = partial(_session_exists, asked.id, session_id)
-        return Completion(request, "agent", style, session_id, stream=True, is_whole=exists)
-    body = {**options.get("variables", {}), **body, **_generation(options), "reference_metadata": metadata}
+        steps = options.get("agent_steps", False)
+        return Completion(request, "agent", style, session_id, stream=True, is_whole=exists, agent_steps=steps)
+    body = {**options.get("variables", {}), **body, **question_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
     if "document_ids" in options:
@@ -351,7 +290,7 @@ def stateless(
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
     options = yield from _stateless_filters(profile, asked, options)
     yield from _require(profile, features.STATELESS_FEATURES, options)
-    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
+    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **question_options.generation(options)}
     style = options.get("citation_style", "bracket")
     if not any(name in options for name in _NATIVE_ONLY):
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
@@ -458,11 +397,7 @@ def _native_only(profile: Profile, body: dict[str, JsonValue], options: Completi
     effort = options.get("reasoning_effort")
     if effort is not None:
         levels = yield from server_version.find_out(profile, features.EFFORT_LEVELS)
-        body["reasoning"] = _EFFORTS[effort] if levels else effort != "off"
-
-
-def _generation(options: CompletionOptions) -> dict[str, JsonValue]:
-    return {name: cast("float", value) for name, value in options.items() if name in arguments.GENERATION}
+        body["reasoning"] = question_options.EFFORTS[effort] if levels else effort != "off"
 
 
 def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:

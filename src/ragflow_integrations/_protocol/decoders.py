@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from ragflow_integrations._protocol import thinking, wire
 from ragflow_integrations.models import (
     Agent,
+    AgentStep,
+    Attachment,
     Chat,
     Chunk,
     Dataset,
@@ -98,6 +100,30 @@ def retrieval(data: JsonObject) -> Retrieval:
         chunks=tuple(chunk(item) for item in wire.objects(data.get("chunks"))),
         documents=document_counts(data.get("doc_aggs")),
         total=wire.integer(data, "total") or 0,
+    )
+
+
+def attachment(data: JsonObject) -> Attachment:
+    """Read a file that an agent made."""
+    return Attachment(
+        id=wire.text(data, "doc_id", "id"),
+        name=wire.text(data, "file_name", "name"),
+        format=wire.text(data, "format"),
+        raw=data,
+    )
+
+
+def agent_step(event: str, data: JsonObject) -> AgentStep:
+    """Read what an agent's event says of a node."""
+    finished = event == "node_finished"
+    return AgentStep(
+        state="finished" if finished else "started",
+        component_id=wire.text(data, "component_id"),
+        title=wire.text(data, "component_name"),
+        inputs=wire.mapping(data, "inputs"),
+        outputs=wire.mapping(data, "outputs"),
+        error=wire.text_or_none(data, "error"),
+        seconds=wire.number(data, "elapsed_time") if finished else None,
     )
 
 

@@ -34,7 +34,9 @@ _REFUSALS: Final = {
 }
 _TRUNCATED: Final = "...\nThe answer is truncated by your chosen LLM due to its limitation on context length."
 _UNICODE: Final = ' 你好，世界 😀 “quotes” "esc" \\ tab\tend\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\ndata: not an event\n\nline\u2028sep [DONE] end.'  # noqa: E501 - the recorded text, which is meant to be hard to read
-_HTTP_OK: Final = 200
+_HTTP_OK, _HTTP_FAILED = 200, 500
+_KINDS: Final = {400: "INVALID_REQUEST", 401: "AUTH_ERROR", 429: "MAX_RETRIES_EXCEEDED"}
+"""HTTP statuses of a model → the server's word (seen on 0.24.0 and 0.27.0)."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,18 @@ class RemoteModel:
         system = task.system or "Answer the question."
         if task.hits:
             knowledge = "\n\n".join(f"ID: {index}\n{hit.chunk.content}" for index, hit in enumerate(task.hits))
-            system += f"\n\nUse only this knowledge:\n\n{knowledge}"
+            place = "{knowledge}"
+            if place in system:
+                system = system.replace(place, knowledge)
+            else:
+                system += f"\n\nUse only this knowledge:\n\n{knowledge}"
         if task.hits and task.cite:
             system += (
                 f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{task.cite(0)}."
             )
-        history = [{"role": message["role"], "content": message["content"]} for message in task.history]
+        # The opener is not said again: history begins with the user, as the server's does.
+        asked = next((index for index, message in enumerate(task.history) if message["role"] == "user"), len(task.history))
+        history = [{"role": message["role"], "content": message["content"]} for message in task.history[asked:]]
         messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
         return {"model": self.model, "messages": messages, "stream": True}
 
@@ -222,7 +230,8 @@ class RemoteModel:
                 session.post(url, json=self._request(task)) as reply,
             ):
                 if reply.status != _HTTP_OK:
-                    raise ModelError("MODEL_ERROR", f"Error code: {reply.status} - {(await reply.text())[:500]}")
+                    kind = _KINDS.get(reply.status, "MAX_RETRIES_EXCEEDED" if reply.status >= _HTTP_FAILED else "MODEL_ERROR")
+                    raise ModelError(kind, f"Error code: {reply.status} - {(await reply.text())[:500]}")
                 async for line in reply.content:
                     for token in _tokens(line):
                         yield token

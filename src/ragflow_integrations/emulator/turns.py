@@ -79,7 +79,7 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         question=ask.question,
         hits=hits,
         history=ask.history,
-        system=str(config.get("system", "")),
+        system=_system(chat, ask),
         model=ask.model or chat.llm_id,
         cite=call.era.marker.format if quote else None,
         streamed=ask.streamed,
@@ -101,6 +101,16 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
+
+
+def _system(chat: Chat, ask: Ask) -> str:
+    """The system prompt with the values of its variables; `{knowledge}` stays for the model's own."""
+    system = str(chat.prompt_config.get("system", ""))
+    for parameter in chat.prompt_config.get("parameters") or []:
+        key = str(parameter.get("key"))
+        if key != "knowledge":
+            system = system.replace(f"{{{key}}}", str(ask.variables.get(key, " ")))
+    return system
 
 
 def _missing_variable(chat: Chat, ask: Ask) -> str | None:

@@ -221,11 +221,21 @@ class Asked:
             metadata["input_request"] = {"inputs": dict(answer.input_request.inputs), "tips": answer.input_request.tips}
         if answer.trace:
             metadata["trace"] = list(answer.trace)
-        usage = answer.usage and UsageMetadata(
-            input_tokens=answer.usage.prompt_tokens,
-            output_tokens=answer.usage.completion_tokens,
-            total_tokens=answer.usage.total_tokens,
-        )
+        if answer.structured:
+            metadata["structured"] = dict(answer.structured)
+        if answer.attachments:
+            metadata["attachments"] = [{"id": one.id, "name": one.name, "format": one.format} for one in answer.attachments]
+        usage = None
+        # Of an agent, RAGFlow tells the total alone, which LangChain could only show as 0 + 0.
+        if (
+            answer.usage is not None
+            and answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+        ):
+            usage = UsageMetadata(
+                input_tokens=answer.usage.prompt_tokens,
+                output_tokens=answer.usage.completion_tokens,
+                total_tokens=answer.usage.total_tokens,
+            )
         return {
             "additional_kwargs": {"citations": _citations(answer, text)},
             "response_metadata": _known(**metadata),
@@ -253,6 +263,8 @@ class Chunks:
             return _piece(text) if text else None
         if isinstance(event, models.ReasoningDelta):
             return _thought(event.text)
+        if isinstance(event, models.AgentStep):
+            return None
         rest = self._stopper.finish()
         return self._asked.last(event.answer, "".join(self._said) + rest, rest)
 

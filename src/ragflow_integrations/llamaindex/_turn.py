@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from ragflow_integrations.llamaindex import _nodes
-from ragflow_integrations.models import Completed, TextDelta
+from ragflow_integrations.models import Completed, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ class Turn:
             return event.text
         if isinstance(event, Completed):
             self.complete(event.answer)
-        else:
+        elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
         return ""
 

@@ -28,7 +28,7 @@ from ragflow_integrations._adapters import Clients
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.llamaindex._respondent import Question, Respondent
-from ragflow_integrations.models import Completed, CompletionOptions, TextDelta
+from ragflow_integrations.models import Completed, CompletionOptions, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Sequence
@@ -225,7 +225,7 @@ class _Growing:
         if isinstance(event, TextDelta):
             delta = event.text
             self._text += delta
-        else:
+        elif isinstance(event, ReasoningDelta):
             extra = {"thinking_delta": event.text}  # the name that LlamaIndex's agents read
             self._thinking += event.text
         blocks: list[ContentBlock] = [ThinkingBlock(content=self._thinking)] if self._thinking else []

@@ -75,6 +75,13 @@ class AgentDecoder(NativeDecoder):
         elif kind == "workflow_finished":
             answer.ended = True
             answer.usage = decoders.usage(data.get("usage")) or answer.usage
+        elif kind == "message_end" and isinstance(data.get("attachment"), dict):
+            answer.attachments.append(decoders.attachment(wire.mapping(data, "attachment")))
+        if kind in ("node_started", "node_finished"):
+            answer.step(decoders.agent_step(kind, data))
+        structured = wire.mapping(data, "outputs").get("structured")
+        if kind == "node_finished" and structured:
+            answer.structured[wire.text(data, "component_id")] = structured
         if kind.startswith("node_") and (self._request.json or {}).get("return_trace"):
             answer.trace.append(body)
         self._keyed(data.get("reference"))

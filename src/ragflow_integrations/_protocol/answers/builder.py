@@ -11,8 +11,10 @@ from ragflow_integrations._protocol import failures, thinking
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 from ragflow_integrations.errors import UnsupportedByServerError
 from ragflow_integrations.models import (
+    AgentStep,
     Answer,
     AnswerEvent,
+    Attachment,
     CitationStyle,
     InputRequest,
     ReasoningDelta,
@@ -21,8 +23,10 @@ from ragflow_integrations.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ragflow_integrations.errors import RAGFlowError
-    from ragflow_integrations.models import Chunk, JsonObject, Timings, Usage
+    from ragflow_integrations.models import Chunk, JsonObject, JsonValue, Timings, Usage
 
 
 @dataclass(slots=True)
@@ -55,7 +59,10 @@ class AnswerBuilder:
     says_nothing: bool | None = None  # an agent's run had neither an answer nor a form; None before its first event
     flagged: bool = False  # thinking opened by a flag and not yet closed
     _opened: int = 0  # pieces of reasoning before that flag
-    _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
+    agent_steps: bool = False
+    structured: dict[str, JsonValue] = field(default_factory=dict)
+    attachments: list[Attachment] = field(default_factory=list)
+    _pieces: list[tuple[type[TextDelta | ReasoningDelta] | AgentStep, str]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _shown: list[str] = field(default_factory=list)
@@ -125,9 +132,15 @@ class AnswerBuilder:
     def take_events(self, *, merged: bool) -> list[AnswerEvent]:
         """Give the events since the last call; `merged` makes one of pieces of the same kind."""
         pieces, self._pieces = self._pieces, []
+        runs: Iterable[tuple[type[TextDelta | ReasoningDelta] | AgentStep, str]] = pieces
         if merged and len(pieces) > 1:
-            return [kind("".join(text for _, text in run)) for kind, run in groupby(pieces, itemgetter(0))]
-        return [kind(text) for kind, text in pieces]
+            runs = ((kind, "".join(text for _, text in run)) for kind, run in groupby(pieces, itemgetter(0)))
+        return [kind if isinstance(kind, AgentStep) else kind(text) for kind, text in runs]
+
+    def step(self, step: AgentStep) -> None:
+        """Accept a node of an agent that started or finished."""
+        if self.agent_steps:
+            self._pieces.append((step, ""))
 
     @property
     def partial(self) -> str:
@@ -182,6 +195,8 @@ class AnswerBuilder:
             citation_style=self.style,
             input_request=self.input_request,
             trace=tuple(self.trace),
+            structured=self.structured,
+            attachments=tuple(self.attachments),
         )
 
     def _failure(self, text: str) -> failures.Failure | None:

@@ -37,6 +37,7 @@ class Asked:
     request: Request
     style: CitationStyle = "bracket"
     session_id: str | None = None
+    agent_steps: bool = False
 
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
@@ -48,6 +49,7 @@ class Asked:
             chat_id=None if of_agent else asked,
             agent_id=asked if of_agent else None,
             session_id=self.session_id,
+            agent_steps=self.agent_steps,
         )
 
 

@@ -76,7 +76,10 @@ SESSION_FEATURES: dict[str, Feature] = {
     "reasoning_effort": Feature("`reasoning_effort`", (0, 24, 0)),
     "internet": Feature("`internet`", (0, 25, 0)),
 }
-AGENT_FEATURES: dict[str, Feature] = {"return_trace": Feature("`return_trace`", (0, 23, 0))}
+AGENT_FEATURES: dict[str, Feature] = {
+    "return_trace": Feature("`return_trace`", (0, 23, 0)),
+    "agent_steps": Feature("`agent_steps`", (0, 23, 0)),
+}
 STATELESS_FEATURES: dict[str, Feature] = {
     "model": Feature("`model`", (0, 25, 1), instead="Set the LLM on the assistant."),
     **{

@@ -17,7 +17,7 @@ from ragflow_integrations._protocol import wire
 from ragflow_integrations._protocol.compat.error_table import EndpointMissing
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
 from ragflow_integrations._protocol.http import Request
-from ragflow_integrations.errors import UnsupportedByServerError
+from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 from ragflow_integrations.models import ServerInfo
 
 if TYPE_CHECKING:
@@ -166,7 +166,12 @@ def probe(profile: Profile) -> Operation[Known]:
                 known = known.narrowed(high=(0, 23, PATCHES))
     if known.low != known.high:  # which any key may see: who may not has a wrong one
         request = Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always")
-        known, _ = yield from _try(request, known, strict=True)
+        known, missing = yield from _try(request, known, strict=True)
+        if missing:
+            raise ProtocolError(
+                "The server has no GET /chats, which every release of RAGFlow has: the path of `base_url` is wrong. Give the "
+                "server's root, without /api/v1."
+            )
     if known.low != known.high and known.high < (0, 25, 0):
         request = Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True)  # ≥ 0.22
         known, missing = yield from _try(request, known)
