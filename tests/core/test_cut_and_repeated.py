@@ -103,3 +103,19 @@ def test_an_llm_that_writes_its_own_thinking(final: bool, connect: Connect) -> N
     assert outcome.answer.reasoning == thought
     assert "".join(one.text for one in outcome.events if isinstance(one, ReasoningDelta)) == thought
     assert outcome.answer.text == outcome.text == ("There are two wheels." if final else " are two wheels.")
+
+
+def test_reasoning_is_what_was_streamed_to_the_last_blank(connect: Connect) -> None:
+    """0.25.0–0.25.6 repeat all of it in the final event, without the blanks at its end."""
+    events = [
+        {"answer": "", "final": False, "start_to_think": True},
+        {"answer": "Let me see. \n", "final": False},
+        {"answer": "", "final": False, "end_to_think": True},
+        {"answer": "Two.", "final": False},
+        {"answer": "<think>Let me see.</think>Two.", "final": True},
+    ]
+    body = b"".join(event({"code": 0, "data": data}) for data in events) + event({"code": 0, "data": True})
+    with WireServer(_sent(body, "chunked", broken=False)) as server:
+        outcome = connect(server.base_url).drain(CALLS["native"])
+    assert outcome.reasoning == outcome.answer.reasoning == "Let me see. \n"
+    assert outcome.answer.text == "Two."

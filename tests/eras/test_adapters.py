@@ -10,7 +10,7 @@ from ragflow_integrations import RAGFlowClient, UnsupportedByServerError
 from ragflow_integrations.emulator import Emulator
 from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.langchain import RAGFlowRetriever as LangChainRetriever
-from ragflow_integrations.llamaindex import RAGFlowChatEngine
+from ragflow_integrations.llamaindex import RAGFlowChatEngine, RAGFlowQueryEngine
 from ragflow_integrations.llamaindex import RAGFlowRetriever as LlamaIndexRetriever
 from tests.support.releases import RELEASES
 
@@ -123,3 +123,26 @@ async def test_agents(world: World) -> None:
                 ask()
         else:
             assert "takes four hours" in ask()
+
+
+async def test_whole_answers(world: World) -> None:
+    """Deep research by the assistant's switch, and nothing found without a text for that, in every way of asking."""
+    datasets = [world.server.dataset_id]
+    cases: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        (QUESTION, FACT.removesuffix(" [1]."), {"reasoning": True}),
+        ("zzzq?", "Echo: zzzq?", {}),
+    )
+    for question, begin, prompt in cases:
+        settings = {"empty_response": "", **prompt}
+        chat = world.client.chats.create(f"Whole {question}", dataset_ids=datasets, prompt=settings)
+        texts: list[str] = []
+        for fields in ({}, {"session_id": world.client.sessions.create(chat.id).id}):
+            model = ChatRAGFlow(chat_id=chat.id, client=world.client, **fields)
+            texts += [model.invoke(question).text, (await model.ainvoke(question)).text]
+            texts.append("".join([chunk.text async for chunk in model.astream(question)]))
+            texts.append("".join(chunk.text for chunk in model.stream(question)))
+        engine = RAGFlowChatEngine(world.client, chat_id=chat.id)
+        texts += [str(engine.chat(question)), str(await engine.achat(question))]
+        texts.append("".join(engine.stream_chat(question).response_gen))
+        texts.append(str(RAGFlowQueryEngine(world.client, chat_id=chat.id).query(question)))
+        assert [text for text in texts if not text.startswith(begin)] == []

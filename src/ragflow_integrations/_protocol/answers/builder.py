@@ -156,7 +156,8 @@ class AnswerBuilder:
         if self.complete_text:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
             thought, text = thinking.split(self.complete_text)
-            reasoning = thought or reasoning
+            if thought.strip() != reasoning.strip():  # else what was streamed stays, to the last blank
+                reasoning = thought or reasoning
         elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
             text += "".join(self._reasoning[self._opened :])
             reasoning = "".join(self._reasoning[: self._opened])
