@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 PAIRS_BEGIN, PAIRS_END = "<!-- pairs: begin -->\n", "<!-- pairs: end -->\n"
 OUTCOMES = {
-    "resolved": "done here: the documents' metadata are read and their ids sent, or another page size is asked for",
+    "resolved": "the documents' metadata are read here and their ids sent",
     "checked": "the results are held against the option here",
     "refused": "`UnsupportedByServerError`",
 }
@@ -55,9 +55,9 @@ def table() -> str:
 def pairs_table() -> str:
     rows = [["option", "beside", "in", "releases", "what the server does", "what becomes of it"], ["---"] * 6]
     for pair in PAIRS:
-        routes = ", ".join(ROUTES[route] for route in pair.routes)
+        becomes = pair.instead if pair.outcome == "resolved" and pair.instead else OUTCOMES[pair.outcome]
         option, other = (f"`{name}`" if " " not in name else name for name in (pair.option, pair.other))
-        rows.append([option, other, routes, pair.servers, pair.server_does, OUTCOMES[pair.outcome]])
+        rows.append([option, other, ROUTES[pair.route], pair.servers, pair.server_does, becomes])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

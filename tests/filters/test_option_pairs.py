@@ -62,6 +62,17 @@ def ids_beside_condition_in_a_question(server: FilteredServer) -> None:
     assert _asked(server, document_ids=server.ids[1:2], metadata_condition=SALES) == set()
 
 
+def ids_beside_condition_without_a_session(server: FilteredServer) -> None:
+    history = [{"role": "user", "content": QUESTION}]
+    both: dict[str, Any] = {"document_ids": server.ids[:2], "metadata_condition": SALES}
+    if parts(server.emulator.version) < (0, 27, 0):
+        with pytest.raises(UnsupportedByServerError):
+            server.client.complete(history, chat_id=server.chat_id, **both)
+        return
+    answer = server.client.complete(history, chat_id=server.chat_id, **both)
+    assert document_ids(answer.reference.chunks) == {server.ids[0]}
+
+
 def two_conditions(server: FilteredServer) -> None:
     nothing_first = _all(_is("team", "none"), _is("year", 2024))
     assert _found(server, metadata_condition=nothing_first) == set()
@@ -103,6 +114,7 @@ def limit_beside_rerank(server: FilteredServer) -> None:
 CHECKS: dict[tuple[str, str, str], Callable[[FilteredServer], None]] = {
     ("document_ids", "metadata_condition", "retrieval"): ids_beside_condition_in_a_retrieval,
     ("document_ids", "metadata_condition", "session"): ids_beside_condition_in_a_question,
+    ("document_ids", "metadata_condition", "stateless"): ids_beside_condition_without_a_session,
     ("metadata_condition", 'a second condition joined by "and"', "retrieval"): two_conditions,
     ("use_kg", "document_ids", "retrieval"): knowledge_graph,
     ("use_kg", "metadata_condition", "retrieval"): knowledge_graph,
@@ -112,10 +124,10 @@ CHECKS: dict[tuple[str, str, str], Callable[[FilteredServer], None]] = {
 }
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.option}-{pair.other}-{pair.routes[0]}")
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.option}-{pair.other}-{pair.route}")
 def test_pair(pair: Any, server: FilteredServer) -> None:
     """A row of the table without a check fails here."""
-    CHECKS[pair.option, pair.other, pair.routes[0]](server)
+    CHECKS[pair.option, pair.other, pair.route](server)
 
 
 def test_numbers_compare_as_numbers(server: FilteredServer) -> None:

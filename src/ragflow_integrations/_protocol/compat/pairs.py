@@ -26,44 +26,37 @@ class Pair:
     Attributes:
         option: Name of an option.
         other: Name of the other, or what it is beside, in words.
-        routes: Calls concerned.
+        route: Call concerned.
         servers: Releases concerned, in words.
         server_does: What the server does with them.
         outcome: What this package does.
-        instead: For a refused pair: what to do.
+        instead: For a refused pair, what to do; for a resolved one, what is done if it is not the reading of metadata.
     """
 
     option: str
     other: str
-    routes: tuple[Route, ...]
+    route: Route
     servers: str
     server_does: str
     outcome: Literal["resolved", "checked", "refused"]
     instead: str = ""
 
 
-QUESTIONS: Final[tuple[Route, ...]] = ("session", "stateless")
 PAIRS: Final[tuple[Pair, ...]] = (
+    Pair("document_ids", "metadata_condition", "retrieval", "all", "drops the condition", "resolved"),
     Pair(
         "document_ids",
         "metadata_condition",
-        ("retrieval",),
+        "session",
         "all",
-        "drops the condition",
+        "replaces the ids by the condition (0.23.0–0.25.0), or drops the condition",
         "resolved",
     ),
-    Pair(
-        "document_ids",
-        "metadata_condition",
-        QUESTIONS,
-        "all",
-        "replaces the ids by the condition (0.23–0.25.0), or drops the condition",
-        "resolved",
-    ),
+    Pair("document_ids", "metadata_condition", "stateless", "≥ 0.27.0", "drops the condition", "resolved"),
     Pair(
         "metadata_condition",
         'a second condition joined by "and"',
-        ("retrieval", "stateless"),
+        "retrieval",
         "0.24.0–0.25.6",
         "forgets conditions that match nothing until one matches",
         "resolved",
@@ -71,7 +64,7 @@ PAIRS: Final[tuple[Pair, ...]] = (
     Pair(
         "use_kg",
         "document_ids",
-        ("retrieval",),
+        "retrieval",
         "all",
         "adds a passage made of the whole dataset",
         "refused",
@@ -80,7 +73,7 @@ PAIRS: Final[tuple[Pair, ...]] = (
     Pair(
         "use_kg",
         "metadata_condition",
-        ("retrieval",),
+        "retrieval",
         "all",
         "adds a passage made of the whole dataset",
         "refused",
@@ -89,7 +82,7 @@ PAIRS: Final[tuple[Pair, ...]] = (
     Pair(
         "similarity_threshold",
         "document_ids",
-        ("retrieval",),
+        "retrieval",
         "0.18.0–0.20.1, 0.25.0, 0.25.1",
         "drops the threshold",
         "checked",
@@ -97,7 +90,7 @@ PAIRS: Final[tuple[Pair, ...]] = (
     Pair(
         "similarity_threshold",
         "vector_similarity_weight=0",
-        ("retrieval",),
+        "retrieval",
         "≥ 0.24.0",
         "drops the threshold",
         "checked",
@@ -105,10 +98,11 @@ PAIRS: Final[tuple[Pair, ...]] = (
     Pair(
         "limit",
         "rerank_id",
-        ("retrieval",),
+        "retrieval",
         "0.25.0–0.25.6",
         "skips candidates between pages that are no part of 64",
         "resolved",
+        "pages of 64 chunks are asked for",
     ),
 )
 
@@ -134,7 +128,7 @@ def refuse_pairs(route: Route, names: Collection[str]) -> None:
 
 def refused_pairs(route: Route) -> Iterable[Pair]:
     """Iterate over the pairs that a call refuses."""
-    return (pair for pair in PAIRS if pair.outcome == "refused" and route in pair.routes)
+    return (pair for pair in PAIRS if pair.outcome == "refused" and route == pair.route)
 
 
 #: A metadata condition of a retrieval is sent from 0.25.2 on, whose results carry the metadata it is checked by; older releases
