@@ -120,14 +120,10 @@ def test_a_heading_stays_with_its_text_and_starts_a_chunk() -> None:
     assert [text.splitlines()[0] for text in texts] == ["# One", "## Two"]
 
 
-def test_positions_are_plausible() -> None:
-    passages = split("\n\n".join("word " * 140 for _ in range(60)))
-    for passage in passages:
-        page, left, right, top, bottom = passage.position
-        assert page >= 1
-        assert 0 <= left < right
-        assert 0 <= top < bottom
-    assert passages[-1].position[0] > 1
+def test_text_has_no_pages() -> None:
+    passages = split("\n\n".join(f"# Part {number}\n\n{'word ' * 100}" for number in range(3)))
+    assert [passage.position for passage in passages] == [[number] * 5 for number in range(1, len(passages) + 1)]
+    assert len(passages) > 1
 
 
 def test_nothing_gives_no_chunks() -> None:

@@ -14,7 +14,7 @@ QUESTION = "Tell me all about the battery range, charging, and winter operation 
 
 
 def _nodes(nodes: list[Any]) -> list[tuple[Any, ...]]:
-    return [(node.text, node.score, node.node.metadata["file_name"], node.node.metadata["page_label"]) for node in nodes]
+    return [(node.text, node.score, node.node.metadata["file_name"], "page_label" in node.node.metadata) for node in nodes]
 
 
 def _everything(version: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_retrieve(server: Emulator) -> None:
     assert best.node.metadata["file_name"] == best.node.metadata["document_name"] == "charging-stations.md"
     assert best.node.ref_doc_id == best.node.metadata["document_id"]
     assert best.node.relationships[NodeRelationship.SOURCE].metadata == {"file_name": "charging-stations.md"}  # type: ignore[union-attr]  # one
-    assert best.node.get_content(MetadataMode.LLM).startswith("file_name: charging-stations.md\npage_label: 1\n\n")
+    assert best.node.get_content(MetadataMode.LLM).startswith("file_name: charging-stations.md\n\n")
     assert retriever_of(server).retrieve(QueryBundle(QUESTION))[0].node == best.node
 
 
@@ -100,7 +100,7 @@ def test_behind_a_postprocessor(server: Emulator) -> None:
     assert str(response) == "Four hours."
     assert response.source_nodes
     assert all((found.score or 0) >= 0.6 for found in response.source_nodes)
-    assert "page_label: 1" in llm.prompts[0]
+    assert "file_name: charging-stations.md" in llm.prompts[0]
     assert "similarity" not in llm.prompts[0]
 
 

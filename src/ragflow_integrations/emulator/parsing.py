@@ -16,8 +16,7 @@ SUFFIXES: Final = (".md", ".markdown", ".txt", ".html", ".htm")
 _TARGET_WORDS: Final = 150
 _LEAST_WORDS: Final = 75
 _CHARACTERS_PER_WORD: Final = 6
-_LINES_PER_PAGE: Final = 40
-_LINE_HEIGHT: Final = 18
+_COORDINATES: Final = 5
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[ \t]+(?=\S)")
 _HEADING: Final = re.compile(r"#{1,6}\s")
 _BLANK: Final = re.compile(r"\n[ \t]*\n")
@@ -33,7 +32,7 @@ _HIDDEN: Final = frozenset(["head", "script", "style", "template"])
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk to be: its text, and where it stood as ``[page, x0, x1, top, bottom]``."""
+    """A chunk to be: its text, and its number in place of a position: text has no pages ([06_retrieval])."""
 
     text: str
     position: list[int]
@@ -83,28 +82,17 @@ def _words(text: str) -> int:
     return max(len(text.split()), len(text) // _CHARACTERS_PER_WORD)
 
 
-def _position(text: str, first_line: int) -> list[int]:
-    page, line = divmod(first_line, _LINES_PER_PAGE)
-    top = 60 + line * _LINE_HEIGHT
-    return [page + 1, 70, 540, top, top + _LINE_HEIGHT * (text.count("\n") + 1)]
-
-
-def _paragraphs(text: str) -> Iterator[tuple[str, int]]:
-    """Paragraphs with the lines they begin on; one that alone is too long is split between its sentences."""
-    start = line = 0
-    for end in [*(match.start() for match in _BLANK.finditer(text)), len(text)]:
-        raw = text[start:end]
-        first_line = line + len(raw) - len(raw.lstrip("\n"))
-        line += raw.count("\n")
-        start = end
+def _paragraphs(text: str) -> Iterator[str]:
+    """Paragraphs; one that alone is too long is split between its sentences."""
+    for raw in _BLANK.split(text):
         part = ""
         for sentence in _SENTENCE_END.split(raw.strip()):
             if part and _words(part) + _words(sentence) > _TARGET_WORDS:
-                yield part, first_line
+                yield part
                 part = ""
             part = f"{part} {sentence}" if part else sentence
         if part:
-            yield part, first_line
+            yield part
 
 
 def split(text: str) -> list[Passage]:
@@ -118,15 +106,14 @@ def split(text: str) -> list[Passage]:
     """
     passages: list[Passage] = []
     held: list[str] = []
-    held_line = held_words = 0
-    for paragraph, line in [*_paragraphs(text), ("", 0)]:
+    held_words = 0
+    for paragraph in [*_paragraphs(text), ""]:
         words = _words(paragraph)
         full = held_words + words > _TARGET_WORDS or (_HEADING.match(paragraph) and held_words >= _LEAST_WORDS)
         if held and (not paragraph or (full and not all(_HEADING.match(part) for part in held))):
-            joined = "\n\n".join(held)
-            passages.append(Passage(joined, _position(joined, held_line)))
+            number = len(passages) + 1
+            passages.append(Passage("\n\n".join(held), [number] * _COORDINATES))
             held, held_words = [], 0
-        held_line = held_line if held else line
         held.append(paragraph)
         held_words += words
     return passages
