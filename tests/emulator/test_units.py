@@ -229,6 +229,7 @@ def test_markers_stand_before_the_full_stop() -> None:
     assert place_marker("So it is.", " [ID:0]") == "So it is [ID:0]."
     assert place_marker("东京塔。", " [ID:0]") == "东京塔 [ID:0]。"
     assert place_marker("No end", " ##1$$") == "No end ##1$$."
+    assert place_marker("```json\nA price.\n```", " [ID:0]") == "```json\nA price.\n```"
 
 
 def test_markers_are_inserted_where_a_chunk_supports_a_sentence(store: Store, dataset: Dataset) -> None:
@@ -236,6 +237,8 @@ def test_markers_are_inserted_where_a_chunk_supports_a_sentence(store: Store, da
     marked = insert_markers("The boiler is serviced in October. I like tea. The boiler is serviced.", hits, " [ID:{}]".format)
     assert marked == "The boiler is serviced in October [ID:0]. I like tea. The boiler is serviced. [ID:0]"
     assert insert_markers(marked, hits, " [ID:{}]".format) == marked
+    code = "```\nThe boiler is serviced in October.\n```\nThe boiler is serviced in October."
+    assert insert_markers(code, hits, " [ID:{}]".format) == f"{code} [ID:0]"
 
 
 def test_counts_are_of_cited_documents(store: Store, dataset: Dataset) -> None:

@@ -25,6 +25,7 @@ _SUPPORTS: Final = 0.6
 _MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
 _CLOSERS: Final = ".!?。！？"
 _CLAIM: Final = re.compile(rf"[^{_CLOSERS}\n]+[{_CLOSERS}]*")
+_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _AGENT_KEYS: Final = 500
 
 
@@ -158,6 +159,8 @@ def agent_key(chunk_id: str) -> int:
 
 def place_marker(sentence: str, marker: str) -> str:
     """Put a marker into a sentence, before its full stop."""
+    if "```" in sentence:
+        return sentence
     bare = sentence.rstrip(_CLOSERS)
     return f"{bare}{marker}{sentence[len(bare) :] or '.'}"
 
@@ -204,7 +207,10 @@ def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str])
     held = [set(terms(hit.chunk.content)) for hit in hits]
     parts: list[str] = []
     at = 0
+    fenced = [match.span() for match in _FENCED.finditer(text)]
     for claim in _CLAIM.finditer(text):
+        if any(start < claim.end() and claim.start() < end for start, end in fenced):
+            continue  # code is left alone
         said = set(terms(claim.group()))
         shares = [len(said & chunk_terms) / len(said) for chunk_terms in held] if said else []
         if not shares or max(shares) < _SUPPORTS:
