@@ -176,7 +176,15 @@ class ServerError(APIError):
 
 
 class NotFoundError(APIError):
-    """The object does not exist, or belongs to somebody else: RAGFlow does not tell these apart."""
+    """The object does not exist, or belongs to somebody else: RAGFlow does not tell these apart.
+
+    Attributes:
+        remaining: After a delete of several objects: the ids of those that still exist.
+        gone: After a delete of several objects: the ids of those that do not exist now.
+    """
+
+    remaining: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class ChatNotFoundError(NotFoundError):

@@ -244,7 +244,13 @@ def turn(
         if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
             body = {**operations.plain_inputs(options["inputs"]), **body}
         body |= _agent_options(options) | {"stream": True}
-        request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
+        request = Request(
+            "POST",
+            path("agents", asked.id, "completions"),
+            json=body,
+            subject=asked,
+            part=operations.session_subject(session_id),
+        )
         exists = partial(_session_exists, asked.id, session_id)
         steps = options.get("agent_steps", False)
         return Completion(request, "agent", style, session_id, stream=True, is_whole=exists, agent_steps=steps)
@@ -266,7 +272,9 @@ def turn(
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
         body |= {"messages": [*stored, {"role": "user", "content": question}], "stream": stream}
-    request = Request("POST", path("chats", asked.id, "completions"), json=body, subject=asked)
+    request = Request(
+        "POST", path("chats", asked.id, "completions"), json=body, subject=asked, part=operations.session_subject(session_id)
+    )
     first = profile.known.supports(features.NOTHING_FOUND_UNFINISHED) is True
     return Completion(request, "native", style, session_id, stream, first_event_may_be_whole=first)
 

@@ -9,6 +9,7 @@ from ragflow_integrations._protocol import arguments, decoders, wire
 from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
+    Deletable,
     Page,
     Pages,
     check_filters,
@@ -29,7 +30,6 @@ from ragflow_integrations.errors import (
     DocumentUploadError,
     InvalidArgumentError,
     InvalidRequestError,
-    NotFoundError,
     ServerError,
 )
 from ragflow_integrations.models import ParsingProgress
@@ -98,8 +98,8 @@ def update_dataset(
 
 def delete_datasets(dataset_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete datasets with their documents."""
-    subject = Subject("dataset", "", DatasetNotFoundError)
-    return delete("/datasets", subject, "dataset_ids", dataset_ids, list_datasets(), delete_all=delete_all)
+    datasets = Deletable("/datasets", "dataset", DatasetNotFoundError, "dataset_ids", list_datasets())
+    return delete(datasets, dataset_ids, delete_all=delete_all)
 
 
 def _dataset(dataset_id: str) -> Subject:
@@ -196,9 +196,15 @@ def download_document(dataset_id: str, document_id: str) -> Request:
 
 def delete_documents(dataset_id: str, document_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete documents with their chunks."""
-    subject = Subject("document", "", DocumentNotFoundError)
-    everything = list_documents(dataset_id)
-    return delete(_documents(dataset_id), subject, "document_ids", document_ids, everything, delete_all=delete_all)
+    documents = Deletable(
+        _documents(dataset_id),
+        "document",
+        DocumentNotFoundError,
+        "document_ids",
+        list_documents(dataset_id),
+        _dataset(dataset_id),
+    )
+    return delete(documents, document_ids, delete_all=delete_all)
 
 
 def parse_documents(dataset_id: str, document_ids: Iterable[str]) -> Operation[None]:
@@ -272,13 +278,12 @@ def _with_own_text(matching: Pages[Chunk], all_chunks: Pages[Chunk]) -> Pages[Ch
 def get_chunk(dataset_id: str, document_id: str, chunk_id: str) -> Operation[Chunk]:
     """Get a chunk; asked for as a listing of one, which every release has."""
     arguments.text("chunk_id", chunk_id)
-    pages = empty_if(NotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
+    pages = empty_if(ChunkNotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
     try:
         chunks = yield from every(pages)
     except ServerError as error:
-        if "img_id" not in error.message:
+        if not error_table.cannot_look_up_chunks(error):
             raise
-        # 0.17.2 falls over a chunk without an image, if it is asked for alone (docs/protocol.md, "Chunks").
         chunks = yield from every(list_chunks(dataset_id, document_id))
     one = next((chunk for chunk in chunks if chunk.id == chunk_id), None)
     where = f"client.chunks.list({dataset_id!r}, {document_id!r})"
@@ -327,9 +332,16 @@ def create_chunk(
 
 def delete_chunks(dataset_id: str, document_id: str, chunk_ids: Iterable[str]) -> Operation[None]:
     """Delete chunks of a document."""
-    where = _chunks(dataset_id, document_id)
-    wanted = arguments.ids("chunk_ids", chunk_ids)
-    yield Request("DELETE", where, json={"chunk_ids": cast("JsonValue", wanted)}, subject=_document(document_id))
+    chunks = Deletable(
+        _chunks(dataset_id, document_id),
+        "chunk",
+        ChunkNotFoundError,
+        "chunk_ids",
+        list_chunks(dataset_id, document_id),
+        _document(document_id),
+        key="chunk_ids",
+    )
+    return delete(chunks, chunk_ids, delete_all=False)
 
 
 def _document(document_id: str) -> Subject:

@@ -6,7 +6,6 @@ import math
 import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol import wire
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _SHOWN = 300
 _KEPT = 4096
 _OK, _REDIRECT, _CLIENT_ERROR = 200, 300, 400
-_SESSION = re.compile(r"/sessions/([^/]+)")
 _TITLE = re.compile(rb"<title>([^<]*)", re.IGNORECASE)
 
 
@@ -109,7 +107,7 @@ def _api_error(code: int | None, message: str, request: Request, reply: Reply) -
     row = next(row for row in ERROR_TABLE if row.matches(reply.status, code, message))
     missing = request.subject.missing if request.subject else NotFoundError
     error = (row.error or missing)(
-        f"{_asked(request)} failed: {_shorten(message) or 'no message'}{_session(request, row.error)} "
+        f"{_asked(request)} failed: {_shorten(message) or 'no message'} "
         f"(HTTP {reply.status}{'' if code is None else f', code {code}'}). {row.remedy}",
         code=code,
         http_status=reply.status,
@@ -122,15 +120,6 @@ def _api_error(code: int | None, message: str, request: Request, reply: Reply) -
     if isinstance(error, errors.ServerError):
         error.retryable = code != 100  # noqa: PLR2004 - an exception of the server comes again
     return error
-
-
-def _session(request: Request, error: type[errors.APIError] | None) -> str:
-    """Name the session that does not exist: the server's words and the request's subject often do not."""
-    if error is not errors.SessionNotFoundError:
-        return ""
-    in_path = _SESSION.search(request.path)
-    session_id = unquote(in_path[1]) if in_path else wire.text(request.json or {}, "session_id")
-    return f" Session {session_id!r}." if session_id else ""
 
 
 def retry_after(reply: Reply) -> float | None:
@@ -165,8 +154,8 @@ def _not_an_envelope(reply: Reply, request: Request, text: bytes) -> errors.RAGF
 
 
 def _asked(request: Request) -> str:
-    subject = f" ({request.subject})" if request.subject else ""
-    return f"{request.method} {request.path}{subject}"
+    named = ", ".join(str(subject) for subject in (request.subject, request.part) if subject)
+    return f"{request.method} {request.path} ({named})" if named else f"{request.method} {request.path}"
 
 
 def _shorten(text: str) -> str:

@@ -30,7 +30,10 @@ Operation: TypeAlias = "Generator[Request, JsonObject, T]"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An object of the server: its kind in words, its id, and the error that says it does not exist."""
+    """An object of the server: its kind in words, its id, and the error that says it does not exist.
+
+    Of several objects, the ids are joined with commas.
+    """
 
     kind: str
     id: str
@@ -61,6 +64,7 @@ class Request:
         files: Files of a multipart body.
         repeat: When it may be sent again (see `retries`).
         subject: What the request is about: names it in messages, and decides what an ambiguous refusal means.
+        part: What of the subject it is about, such as a session of a chat assistant; named in messages.
         root: Whether `path` counts from the server's root instead of `/api/v1`.
         plain: Whether the reply is plain text or a file, not an envelope.
         may_be_partial: Whether a refusal that carries data is given to the call, which makes an error of it.
@@ -73,6 +77,7 @@ class Request:
     files: tuple[Upload, ...] = ()
     repeat: Repeat = "unsent"
     subject: Subject | None = None
+    part: Subject | None = None
     root: bool = False
     plain: bool = False
     may_be_partial: bool = False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from ragflow_integrations._protocol import arguments, wire
 from ragflow_integrations._protocol.http import Operation, Request, Subject
-from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError
+from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError, RAGFlowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 #: Chats, sessions, datasets asked for at a time; ≥ 0.26.0 refuse more than 100.
 PAGE_SIZE = 100
+_SHOWN_IDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,41 +135,105 @@ def found(item: T | None, missing: type[NotFoundError], text: str) -> T:
     return item
 
 
-def delete(
-    where: str,
-    subject: Subject,
-    name: str,
-    ids: Iterable[str] | None,
-    everything: Pages[H],
-    *,
-    delete_all: bool,
-    owner: Subject | None = None,
-) -> Operation[None]:
+@dataclass(frozen=True, slots=True)
+class Deletable(Generic[H]):
+    """A kind of objects that one request deletes by their ids.
+
+    Attributes:
+        path: Path of the request.
+        kind: What they are, in words.
+        missing: The error that says that they do not exist.
+        argument: Name of the argument that holds the ids, for messages.
+        everything: The listing of all there are.
+        owner: What they belong to, such as the chat assistant of sessions.
+        key: Key of the ids in the body.
+    """
+
+    path: str
+    kind: str
+    missing: type[NotFoundError]
+    argument: str
+    everything: Pages[H]
+    owner: Subject | None = None
+    key: str = "ids"
+
+
+def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete by ids; some releases delete everything when given none, so none are never sent.
 
     Args:
-        where: Path.
-        subject: What is deleted.
-        name: Name of the argument, for messages.
+        objects: What is deleted.
         ids: Ids to delete.
-        everything: The listing of all there are.
-        delete_all: Whether to delete these, instead of `ids`.
-        owner: What they belong to, if a refusal without words is about that.
+        delete_all: Whether to delete all there are, instead of `ids`.
+
+    Raises:
+        NotFoundError: Some do not exist. Which of the ids still exist is looked up and told: releases delete none of them, all
+            they know, or those in front of the unknown one (docs/protocol.md, "Deletes").
     """
     if (ids is None) != arguments.flag("delete_all", delete_all):
-        raise InvalidArgumentError(name, "and `delete_all=True` exclude each other: give exactly one of them")
-    wanted = [item.id for item in (yield from every(everything))] if delete_all else arguments.ids(name, ids)
+        raise InvalidArgumentError(objects.argument, "and `delete_all=True` exclude each other: give exactly one of them")
+    if delete_all:
+        wanted = [item.id for item in (yield from every(objects.everything))]
+    else:
+        wanted = list(dict.fromkeys(arguments.ids(objects.argument, ids)))
     if not wanted:
         return
-    named = replace(subject, id=", ".join(wanted))
-    body = yield Request("DELETE", where, json={"ids": list(wanted)}, subject=owner or named)
-    errors = wire.strings(wire.mapping(body, "data"), "errors")
-    if errors:
-        raise subject.missing(
-            f"Of {len(wanted)} {subject.kind}s to delete, {len(errors)} could not be: {'; '.join(errors).rstrip('.')}. "
-            "The others are deleted.",
-            message="; ".join(errors),
-        )
+    named = Subject(objects.kind, _joined(wanted), objects.missing)
+    body: dict[str, JsonValue] = {objects.key: list(wanted)}
+    if objects.owner is None:
+        request = Request("DELETE", objects.path, json=body, subject=named)
+    else:
+        request = Request("DELETE", objects.path, json=body, subject=objects.owner, part=named)
+    try:
+        reply = yield request
+    except objects.missing as error:
+        if len(wanted) > 1:
+            yield from _tell_remaining(error, objects, wanted)
+        raise
+    refusal = _partly_deleted(objects, wanted, wire.mapping(reply, "data"))
+    if refusal is not None:
+        yield from _tell_remaining(refusal, objects, wanted)
+        raise refusal
+
+
+def _partly_deleted(objects: Deletable[H], wanted: Sequence[str], data: JsonObject) -> NotFoundError | None:
+    """Return the error of a reply that says that not all were deleted, though it has code 0."""
+    problems = wire.strings(data, "errors")
+    deleted = wire.integer(data, "success_count", "deleted")
+    if not problems and (deleted is None or deleted >= len(wanted)):
+        return None
+    message = "; ".join(problems)
+    shown = f": {message.rstrip('.')}" if message else ""
+    kept = len(problems) or len(wanted) - (deleted or 0)
+    return objects.missing(
+        f"Of {len(wanted)} {objects.kind}s to delete ({_joined(wanted)}), {kept} could not be deleted{shown}.", message=message
+    )
+
+
+def _tell_remaining(error: NotFoundError, objects: Deletable[H], wanted: Sequence[str]) -> Operation[None]:
+    """Add to an error which of the objects to delete still exist."""
+    present: set[str] = set()
+    try:
+        for number in range(1, 1_000_000):
+            page = yield from objects.everything(number)
+            present.update(item.id for item in page.items if item.id in wanted)
+            if page.last or len(present) == len(wanted):
+                break
+    except RAGFlowError as problem:
+        error.args = (f"{error} Which of them still exist could not be looked up: {problem}",)
+        return
+    error.remaining = tuple(key for key in wanted if key in present)
+    error.gone = tuple(key for key in wanted if key not in present)
+    still = f"Still there: {_joined(error.remaining)}." if error.remaining else "None of them exists now."
+    gone = f" Not there: {_joined(error.gone)}." if error.gone and error.remaining else ""
+    error.args = (f"{error} {still}{gone}",)
+
+
+def _joined(ids: Sequence[str]) -> str:
+    """Return ids for a message; of many, the first ones and their number."""
+    if len(ids) <= _SHOWN_IDS:
+        return ", ".join(ids)
+    return f"{', '.join(ids[:_SHOWN_IDS])} and {len(ids) - _SHOWN_IDS} more"
 
 
 def confirm_name(kind: str, wanted: str | None, item_name: str) -> None:

@@ -13,6 +13,7 @@ from ragflow_integrations._protocol import arguments, chat_settings, decoders, w
 from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations._protocol.listings import (
+    Deletable,
     Page,
     Pages,
     check_filters,
@@ -132,8 +133,8 @@ def find_chat(name: str) -> Operation[Chat]:
 
 def delete_chats(chat_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete chat assistants and their sessions."""
-    subject = Subject("chat assistant", "", ChatNotFoundError)
-    return delete("/chats", subject, "chat_ids", chat_ids, list_chats(), delete_all=delete_all)
+    chats = Deletable("/chats", "chat assistant", ChatNotFoundError, "chat_ids", list_chats())
+    return delete(chats, chat_ids, delete_all=delete_all)
 
 
 # ---------------------------------------------------------------------------------------------------------------- sessions
@@ -177,16 +178,16 @@ def get_session(chat_id: str, session_id: str) -> Operation[Session]:
 
 def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of a chat assistant."""
-    subject = Subject("session", "", SessionNotFoundError)
-    everything = list_sessions(chat_id)
     owner = _chat(chat_id)
-    return delete(_sessions(chat_id), subject, "session_ids", session_ids, everything, delete_all=delete_all, owner=owner)
+    sessions = Deletable(_sessions(chat_id), "session", SessionNotFoundError, "session_ids", list_sessions(chat_id), owner)
+    return delete(sessions, session_ids, delete_all=delete_all)
 
 
 def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Session]:
     """Rename a session; PUT is an alias of PATCH where that is the verb (≥ 0.25.1)."""
     where = _session(chat_id, session_id)
-    yield Request("PUT", where, json={"name": arguments.text("name", name)}, subject=_chat(chat_id))
+    body: dict[str, JsonValue] = {"name": arguments.text("name", name)}
+    yield Request("PUT", where, json=body, subject=_chat(chat_id), part=session_subject(session_id))
     changed = yield from get_session(chat_id, session_id)
     confirm_name("session", name, changed.name)
     return changed
@@ -196,12 +197,17 @@ def _session(chat_id: str, session_id: str) -> str:
     return _sessions(chat_id) + path(arguments.text("session_id", session_id))
 
 
+def session_subject(session_id: str) -> Subject:
+    """Return a session as messages name it."""
+    return Subject("session", session_id, SessionNotFoundError)
+
+
 def delete_message(profile: server_version.Profile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
     """Delete a turn: question and answer, which share the id."""
     where = _session(chat_id, session_id) + path("messages", arguments.text("message_id", message_id))
     yield from server_version.require(profile, features.MESSAGES)
     yield from _check_message(chat_id, session_id, message_id)
-    yield Request("DELETE", where, subject=_chat(chat_id))
+    yield Request("DELETE", where, subject=_chat(chat_id), part=session_subject(session_id))
 
 
 def _check_message(chat_id: str, session_id: str, message_id: str) -> Operation[None]:
@@ -226,7 +232,7 @@ def rate_message(
         body["feedback"] = arguments.string("comment", comment)
     yield from server_version.require(profile, features.MESSAGES)
     yield from _check_message(chat_id, session_id, message_id)
-    yield Request("PUT", where, json=body, subject=_chat(chat_id))
+    yield Request("PUT", where, json=body, subject=_chat(chat_id), part=session_subject(session_id))
 
 
 # ------------------------------------------------------------------------------------------------------------------ agents
@@ -310,7 +316,7 @@ def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> Page
 def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
     """Get a session of an agent with its messages; listed only if it cannot be read by itself (≤ 0.25.0)."""
     path_of_one = _agent_sessions(agent_id) + path(arguments.text("session_id", session_id))
-    subject = Subject("session", session_id, SessionNotFoundError)
+    subject = session_subject(session_id)
     one: Session | None
     try:
         reply = yield Request("GET", path_of_one, repeat="always", subject=subject)
@@ -326,9 +332,11 @@ def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
 
 def delete_agent_sessions(agent_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
     """Delete sessions of an agent."""
-    subject = Subject("session", "", SessionNotFoundError)
-    everything = list_agent_sessions(agent_id)
-    return delete(_agent_sessions(agent_id), subject, "session_ids", session_ids, everything, delete_all=delete_all)
+    owner = _agent(agent_id)
+    sessions = Deletable(
+        _agent_sessions(agent_id), "session", SessionNotFoundError, "session_ids", list_agent_sessions(agent_id), owner
+    )
+    return delete(sessions, session_ids, delete_all=delete_all)
 
 
 # ------------------------------------------------------------------------------------------------------------------ server

@@ -190,9 +190,11 @@ async def delete_many(call: Call) -> Response:
         return ok({}, message)
     found = [chat for key in ids if (chat := call.store.get(Chat, key))]
     errors = [era.unknown_chat_deleted.format(id=key) for key in ids if call.store.get(Chat, key) is None]
+    if errors and not era.partial_deletes:
+        found = found[: next(number for number, key in enumerate(ids) if call.store.get(Chat, key) is None)]
     for chat in found:
         call.store.delete(chat)
-    if not found and errors:
+    if errors and (not found or not era.partial_deletes):
         raise refuse(102, errors[0])
     if errors:
         partly = f"Partially deleted {len(found)} chats with {len(errors)} errors" if era.new_chat_api else None
@@ -284,6 +286,8 @@ async def delete_sessions(call: Call) -> Response:
     found = [session for key in ids if (session := call.store.get(Session, key, parent=chat.id))]
     unknown = [key for key in ids if key not in {session.id for session in found}]
     if unknown and not era.partial_deletes:
+        for session in found[: ids.index(unknown[0])]:
+            call.store.delete(session)
         raise refuse(102, "The chat doesn't own the session")
     for session in found:
         call.store.delete(session)

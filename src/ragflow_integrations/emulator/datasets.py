@@ -14,6 +14,7 @@ from starlette.responses import Response
 from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, chunk_id, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, envelope, ok, refuse
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document, new_id
@@ -62,15 +63,15 @@ _QUERY: Final = frozenset(("id", "ids", "name", "page", "page_size", "orderby", 
 
 
 def _refuse_dataset(call: Call, key: str, *, by_name: bool = False) -> Refused:
-    if not by_name and call.era.dataset_id_checked and not _is_uuid1(key):
+    if not by_name and call.era.dataset_id_checked and not _is_uuid(key, 1):
         return refuse(101, f"Field: <id> - Message: <Invalid UUID1 format> - Value: <{key}>")
     code, message = call.era.unknown_dataset_name if by_name else call.era.unknown_dataset_id
     return refuse(code, message.format(id=key, user=shapes.TENANT))
 
 
-def _is_uuid1(key: str) -> bool:
+def _is_uuid(key: str, version: int | None = None) -> bool:
     try:
-        return uuid.UUID(key).version == 1
+        return version in (None, uuid.UUID(key).version)
     except ValueError:
         return False
 
@@ -170,12 +171,28 @@ async def delete(call: Call) -> Response:
     ids = body.get("ids")
     found = [dataset for dataset in call.store.all(Dataset) if ids is None or dataset.id in ids]
     unknown = [key for key in ids or [] if key not in {dataset.id for dataset in found}]
+    if call.era.deleted_dataset_ids_checked:
+        _check_deleted_ids(call, ids or [], unknown)
+    for dataset in found:
+        call.store.delete(dataset)
+    if unknown:
+        errors = [f"You don't own the dataset {key}" for key in unknown]
+        if not found:
+            raise refuse(102, "; ".join(errors))
+        message = f"Partially deleted {len(found)} datasets with {len(errors)} errors"
+        return ok({"success_count": len(found), "errors": errors}, message)
+    return ok({"success_count": len(found)}) if call.era.new_chat_api else ok()
+
+
+def _check_deleted_ids(call: Call, ids: list[str], unknown: list[str]) -> None:
+    """Refuse ids that are no UUIDs, and ids of no dataset."""
+    only_uuid1 = call.era.dataset_id_checked
+    if not all(_is_uuid(key, 1 if only_uuid1 else None) for key in ids):
+        problem = "Invalid UUID1 format" if only_uuid1 else "Invalid UUID format"
+        raise refuse(101, f"Field: <ids> - Message: <{problem}> - Value: <{ids}>")
     if unknown:
         code = call.era.unknown_dataset_name[0]
         raise refuse(code, f"User '{shapes.TENANT}' lacks permission for datasets: '{', '.join(unknown)}'")
-    for dataset in found:
-        call.store.delete(dataset)
-    return ok({"success_count": len(found)}) if call.era.new_chat_api else ok()
 
 
 # Documents
@@ -197,7 +214,10 @@ def _document(call: Call, dataset: Dataset) -> Document:
 
 async def upload(call: Call) -> Response:
     """``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
-    dataset = _dataset(call, "Can't find the dataset with ID {id}!")
+    unknown = "Can't find the dataset with ID {id}!"
+    if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
+        raise Refused(crashed(LookupError(unknown.format(id=call.arg("dataset_id")))))
+    dataset = _dataset(call, unknown)
     async with call.request.form() as form:
         files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
         if not files:
@@ -289,13 +309,20 @@ async def delete_documents(call: Call) -> Response:
     body = await call.body()
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
     ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
-    found = [document for key in ids if (document := call.store.get(Document, key, parent=dataset.id))]
-    unknown = [key for key in ids if key not in {document.id for document in found}]
-    if unknown and (not found or call.era.deletes_all_documents_or_none):
+    unknown = [key for key in ids if key not in everything]
+    style = call.era.document_delete
+    if unknown and style is DocumentDelete.ALL_OR_NONE:
+        names = ", ".join(unknown)
+        raise refuse(102, f"These documents do not belong to dataset {dataset.id} or Document not found: {names}")
+    for key in ids:
+        document = call.store.get(Document, key, parent=dataset.id)
+        if document is not None:
+            call.store.delete(document)
+        elif style is DocumentDelete.IN_ORDER:
+            raise refuse(102, "Document not found!")
+    if unknown:
         raise refuse(102, f"Documents not found: {unknown}")
-    for document in found:
-        call.store.delete(document)
-    return ok({"deleted": len(found)}) if call.era.new_chat_api else ok()
+    return ok({"deleted": len(ids)}) if call.era.new_chat_api else ok()
 
 
 async def start_parsing(call: Call) -> Response:
@@ -350,8 +377,9 @@ async def list_chunks(call: Call) -> Response:
         raise Refused(crashed(KeyError("img_id")))
     if words := call.query("keywords"):
         chunks = [chunk for chunk in chunks if words.lower() in chunk.content.lower()]
-    if call.query("id") and not chunks:
-        raise refuse(102, f"Chunk not found: {document.dataset_id}/{call.query('id')}")
+    if (wanted := call.query("id")) and not chunks:
+        code, message = call.era.unknown_chunk
+        raise refuse(code, message.format(dataset=document.dataset_id, chunk=wanted))
     page = [shapes.chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
     if words:  # the search engine's highlight stands in place of the text (seen 0.22.1, 0.24.0)
         page = [seen | {"content": highlight(str(seen["content"]).lower(), words)} for seen in page]

@@ -199,6 +199,17 @@ class Window(Enum):
     """With a rerank model, windows of 64 candidates from which pages of other sizes drift apart."""
 
 
+class DocumentDelete(Enum):
+    """What a delete of documents makes of an unknown id among known ones (source: ``api/apps/sdk/doc.py``)."""
+
+    IN_ORDER = auto()
+    """The documents in front of it are deleted."""
+    KNOWN = auto()
+    """All known documents are deleted, then the reply is code 102."""
+    ALL_OR_NONE = auto()
+    """Nothing is deleted."""
+
+
 _CHUNK_KEYS_OLD: Final = ("id", "content", "document_id", "document_name", "dataset_id", "image_id", "positions", "url")
 _CHUNK_KEYS_SCORED: Final = (
     *_CHUNK_KEYS_OLD,
@@ -291,7 +302,7 @@ class Era:
     empty_ids_delete_all: bool = True
     """[10_chat_delete_empty_body]"""
     partial_deletes: bool = False
-    """Deleting sessions goes on past an unknown id [10_session_delete_partial]."""
+    """A delete of sessions or chats goes on past an unknown id [10_session_delete_partial]; else it ends there (source)."""
     unknown_chat_deleted: str = "You don't own the chat {id}"
     """[01_chat_delete_unknown]"""
     page_size_limit: int | None = None
@@ -409,14 +420,19 @@ class Era:
     """Fields and query parameters that do not exist are code 101."""
     dataset_id_checked: bool = False
     """An id that is not a version 1 UUID is code 101."""
+    deleted_dataset_ids_checked: bool = False
+    """Ids of datasets to delete must be UUIDs; an unknown one deletes none (source: ``api/utils/validation_utils.py``)."""
+    upload_unknown_dataset_raises: bool = True
+    """An upload to an unknown dataset is code 100, ``LookupError`` (source: ``api/apps/sdk/doc.py``)."""
+    document_delete: DocumentDelete = DocumentDelete.IN_ORDER
+    unknown_chunk: tuple[int, str] = (100, "AttributeError(\"'NoneType' object has no attribute 'keys'\")")
+    """A list with the ``id`` of an unknown chunk (source: ``list_chunks``)."""
     document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
     """Keys of a listed document beyond those that all releases have."""
     chunk_document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
     """The same, for the document beside a list of chunks."""
     chunk_alone_needs_image: bool = True
     """A chunk without an image cannot be read alone: ``KeyError('img_id')`` (source v0.17.2)."""
-    deletes_all_documents_or_none: bool = False
-    """An unknown id among those of documents to delete keeps all of them (source: from 0.25.2)."""
     uploads_name_stored: bool = False
     """A refusal of some files carries the documents made of the others [0.27.0-upload_partial]; from 0.26.3 (source)."""
     chunk_has_tags: bool = False
@@ -466,6 +482,9 @@ _V0_17_2: Final = Era()
 _V0_19_1: Final = replace(
     _V0_17_2,
     version="0.19.1",
+    deleted_dataset_ids_checked=True,
+    document_delete=DocumentDelete.KNOWN,
+    unknown_chunk=(404, "Chunk not found: {dataset}/{chunk}"),
     chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
     threshold_skips_documents=True,
@@ -591,6 +610,8 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
+    upload_unknown_dataset_raises=False,
+    unknown_chunk=(102, "Chunk not found: {dataset}/{chunk}"),
     agent_cited_list_fails=True,
     window=Window.RERANKED_64,
     threshold_skips_documents=True,
@@ -645,7 +666,7 @@ _V0_25_1: Final = replace(
 _V0_25_3: Final = replace(
     _V0_25_1,
     version="0.25.3",
-    deletes_all_documents_or_none=True,
+    document_delete=DocumentDelete.ALL_OR_NONE,
     deep_research=DeepResearch.MARKS,
     metadata_in_hits=True,
     threshold_skips_documents=False,

@@ -110,10 +110,10 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ),
     _row(
         errors.ModelUnavailableError,
-        r"LookupError\(.*(?:[Pp]rovider|[Mm]odel|Instance) ",
+        r"^(?:LookupError\(['\"])?(?:Provider|Instance|(?:Tenant|Embedding )?[Mm]odel)\b|^LookupError\(.*\b[Mm]odel\b",
         _MODEL,
         codes=(100, 500),
-        servers="≥ 0.26 [0.27.0-unknown_model]; before: Model(…) not authorized",
+        servers="≥ 0.26 [0.27.0-unknown_model], in a stream without LookupError; before: Model(…) not authorized",
     ),
     _row(errors.ServerError, None, "Try again later; see the server's log.", codes=(500,), servers="events of a stream"),
     _row(
@@ -126,18 +126,22 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         r"[Ss]ession not found|own the session|[Ss]ession does not (?:exist|belong)",
         "Create a session, or leave `session_id` out.",
     ),
-    _row(errors.DocumentNotFoundError, r"own the document|[Dd]ocuments? not found", "Check `document_ids`."),
+    _row(
+        errors.DocumentNotFoundError,
+        r"own the document|[Dd]ocuments? not found|[Dd]ocuments do not belong|find the document",
+        "Check the ids of the documents, and that they are in this dataset.",
+    ),
     _row(
         errors.ChunkNotFoundError,
         r"[Cc]hunk not found|find this chunk|rm_chunk deleted chunks",
-        "Check the ids of the chunks.",
+        "Check the ids of the chunks, and that they are in this document.",
     ),
     _row(
         errors.DatasetNotFoundError,
         r"own the dataset|lacks permission for dataset|[Dd]ataset not found|find the dataset",
         _LIST,
     ),
-    _row(errors.DatasetNotFoundError, r"<ids?\b.*Invalid UUID", _LIST, codes=(101,), servers="0.19–0.26"),
+    _row(errors.DatasetNotFoundError, r"<ids?\b.*Invalid UUID", _LIST, codes=(101,), servers="≥ 0.19"),
     _row(
         errors.ChatNotFoundError,
         r"(?:Assistant|Chat)\(.*\) not found|[Cc]hat doesn't exist|own the (?:chat|assistant)|Chat not found",
@@ -156,6 +160,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         r"|(?:LLM|Model)\(.*\) not (?:found|authorized)",
         _MODEL,
     ),
+    _row(None, None, _LIST, codes=(404,), servers="HTTP 200, with the object in the message"),
     _row(errors.PermissionDeniedError, None, "Use a key of the owner.", codes=(108,), servers="source"),
     _row(errors.ServerError, None, "Try again later.", codes=(105, 106), servers="source"),
     _row(errors.InvalidRequestError, "^<BadRequest|must be", "Check the arguments.", codes=(100,)),
@@ -180,6 +185,15 @@ def endpoint_missing(status: int, code: int | None, message: str) -> bool:
 def nothing_found(error: RAGFlowError) -> bool:
     """Whether a retrieval failed only because the datasets hold no parsed chunk yet (docs/protocol.md)."""
     return isinstance(error, errors.APIError) and "No chunk found" in error.message
+
+
+def cannot_look_up_chunks(error: errors.ServerError) -> bool:
+    """Return whether a release fails over the `id` of a listing of chunks, as 0.17 does (docs/protocol.md, "Chunks").
+
+    It wants an image of the chunk, and falls over an unknown id.
+    """
+    exception = 100
+    return error.code == exception and ("img_id" in error.message or "has no attribute 'keys'" in error.message)
 
 
 def refuse_if_agent_sessions_unreadable(error: errors.APIError) -> None:
