@@ -283,19 +283,25 @@ class StoredDocument(Protocol):
 
 
 class DocumentUploadError(InvalidRequestError):
-    """Some files of an upload were refused; uploading all again would store the others twice.
+    """Files of an upload were refused; uploading all again would store the others twice.
 
     Attributes:
-        stored: Documents made of the other files, as far as the server names them (≥ 0.26.3).
-        failed: What the server says of the refused files, a line each.
+        stored: Documents made of the other files, in the order of the files. Before 0.26.3 the server does not name them:
+            they are looked up by name and size.
+        failed: Names of the refused files, each with the server's reason.
     """
 
     def __init__(
-        self, text: str, *, stored: tuple[StoredDocument, ...] = (), failed: tuple[str, ...] = (), **details: Any
+        self,
+        text: str,
+        *,
+        stored: tuple[StoredDocument, ...] = (),
+        failed: Mapping[str, str] | None = None,
+        **details: Any,
     ) -> None:
         super().__init__(text, **details)
         self.stored = stored
-        self.failed = failed
+        self.failed = dict(failed or {})
 
 
 class UnsupportedByServerError(RAGFlowError):

@@ -11,8 +11,6 @@ from ragflow_integrations import (
     ChunkNotFoundError,
     DatasetNotFoundError,
     DocumentNotFoundError,
-    DocumentUploadError,
-    InvalidRequestError,
     NotFoundError,
     ProtocolError,
     SessionNotFoundError,
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.wire import Exchange
 
 OTHER = {"id": "another", "name": "Another", "messages": [], "content": "x"}
-GOOD, BAD = ("good.txt", b"A good file.\n"), ("bad.xyz", b"A bad one.\n")
+GOOD = ("good.txt", b"A good file.\n")
 
 
 @pytest.mark.parametrize(
@@ -90,20 +88,6 @@ def test_messages_that_do_not_exist(served: Served) -> None:
         served.do(lambda client: client.sessions.delete_message(chat, answer.session_id, answer.message_id))
         left = served.do(lambda client: client.sessions.get(chat, answer.session_id)).messages
         assert answer.message_id not in [message.id for message in left]
-
-
-def test_an_upload_of_which_a_file_is_refused(served: Served) -> None:
-    dataset = served.do(lambda client: client.datasets.create(unique("Files"))).id
-    error = served.driver.fails(lambda client: client.documents.upload(dataset, [GOOD, BAD]))
-    assert isinstance(error, DocumentUploadError)
-    assert not error.retryable
-    assert "bad.xyz" in error.failed[0]
-    assert [document.name for document in error.stored] == (["good.txt"] if served.within((0, 26, 3)) else [])
-    assert [document.name for document in served.do(lambda client: client.documents.list(dataset))] == ["good.txt"]
-    for name in ("README", "bad.xyz", f"{'x' * 260}.txt"):
-        alone = served.driver.fails(lambda client, n=name: client.documents.upload(dataset, [(n, b"text")]))
-        assert type(alone) is InvalidRequestError
-        assert not alone.retryable
 
 
 def test_files_come_back_as_they_are(served: Served) -> None:

@@ -132,3 +132,77 @@ def test_a_delete_of_known_and_unknown_sessions_and_chats(serve: Callable[..., A
     listed = api.get("/chats")["data"]
     listed = listed["chats"] if isinstance(listed, dict) else listed
     assert len({chat["id"] for chat in listed} & set(chats)) == left
+
+
+# ------------------------------------------------------------------------------------------------------- uploads and downloads
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_unsupported_files_are_refused_and_the_others_stored(serve: Callable[..., Api], version: str) -> None:
+    api = serve(version)
+    reply = upload(api, api.server.dataset_id, ("ok1.txt", b"one"), ("bad.xyz", b"bad"), ("README", b"none"))
+    unsupported = "This type of file has not been supported yet!"
+    assert (reply["code"], reply["message"]) == (500, f"bad.xyz: {unsupported}\nREADME: {unsupported}")
+    if parts(version) >= (0, 26, 3):
+        assert [document["name"] for document in reply["data"]] == ["ok1.txt"]
+    else:
+        assert "data" not in reply
+    names = [document["name"] for document in api.get(f"/datasets/{api.server.dataset_id}/documents")["data"]["docs"]]
+    assert names[0] == "ok1.txt"
+    assert not {"bad.xyz", "README"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "code"),
+    [
+        ("0.17.2", "book.jsonl", 500),
+        ("0.20.5", "book.jsonl", 0),
+        ("0.20.5", "mail.msg", 500),
+        ("0.21.1", "mail.msg", 0),
+        ("0.22.1", "page.mdx", 500),
+        ("0.23.1", "page.mdx", 0),
+        ("0.24.0", "book.epub", 500),
+        ("0.25.1", "book.epub", 0),
+        ("0.26.4", "picture.bmp", 500),
+        ("0.27.0", "picture.bmp", 0),
+        ("0.17.2", "ü" * 123 + ".txt", 0),
+        ("0.17.2", "x" * 124 + ".txt", 500),
+        ("0.19.1", "x" * 251 + ".txt", 0),
+        ("0.19.1", "x" * 252 + ".txt", 101),
+        ("0.27.0", "ü" * 126 + ".txt", 101),
+        ("0.24.0", "broken.pdf", 500),
+        ("0.25.1", "broken.pdf", 0),
+    ],
+)
+def test_what_each_release_takes(serve: Callable[..., Api], version: str, name: str, code: int) -> None:
+    api = serve(version)
+    reply = upload(api, api.server.dataset_id, ("before.txt", b"x"), (name, b"x"))
+    assert reply["code"] == code
+    listed = api.get(f"/datasets/{api.server.dataset_id}/documents")["data"]["docs"]
+    # Only a name that is too long keeps the other file out.
+    assert ("before.txt" in [document["name"] for document in listed]) == (code != 101)
+
+
+def test_a_broken_pdf_fails_when_it_is_parsed(serve: Callable[..., Api]) -> None:
+    api = serve()
+    [document] = uploaded(api, ("broken.pdf", b"no PDF"))
+    path = f"/datasets/{api.server.dataset_id}"
+    api.post(f"{path}/chunks", document_ids=[document])
+    api.get(f"{path}/documents")
+    seen = api.get(f"{path}/documents", id=document)["data"]["docs"][0]
+    assert (seen["run"], seen["progress"], seen["chunk_count"]) == ("FAIL", -1.0, 0)
+    assert "Is this really a PDF?" in seen["progress_msg"]
+
+
+def test_downloads(serve: Callable[..., Api]) -> None:
+    api = serve()
+    path = f"/datasets/{api.server.dataset_id}/documents"
+    refusal = b'{"code":102,"message":"x"}'
+    json_file, empty, quoted = uploaded(api, ("j.json", refusal), ("empty.txt", b""), ('quo"ted.txt', b"text"))
+    reply = api.send("GET", f"{path}/{json_file}")
+    assert (reply.content, reply.headers["content-type"]) == (refusal, "application/json")
+    assert reply.headers["content-disposition"] == "attachment; filename=j.json"
+    reply = api.send("GET", f"{path}/{empty}")
+    assert reply.json() == {"code": 102, "message": "This file is empty."}
+    assert "content-disposition" not in reply.headers
+    assert api.get(path, id=quoted)["data"]["docs"][0]["name"] == 'quo"ted.txt'

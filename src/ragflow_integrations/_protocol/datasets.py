@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, cast
 
-from ragflow_integrations._protocol import arguments, decoders, wire
+from ragflow_integrations._protocol import arguments, decoders, uploads, wire
 from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
@@ -24,12 +24,11 @@ from ragflow_integrations._protocol.listings import (
     stated,
 )
 from ragflow_integrations.errors import (
+    APIError,
     ChunkNotFoundError,
     DatasetNotFoundError,
     DocumentNotFoundError,
-    DocumentUploadError,
     InvalidArgumentError,
-    InvalidRequestError,
     ServerError,
 )
 from ragflow_integrations.models import ParsingProgress
@@ -114,34 +113,22 @@ def _documents(dataset_id: str) -> str:
 
 
 def upload_documents(dataset_id: str, files: Sequence[Upload]) -> Operation[list[Document]]:
-    """Upload files; they are not parsed yet."""
+    """Upload files; they are not parsed yet.
+
+    Raises:
+        DocumentUploadError: The server refused some; it has stored the others (docs/protocol.md, "Uploads").
+    """
     request = Request("POST", _documents(dataset_id), files=tuple(files), subject=_dataset(dataset_id), may_be_partial=True)
     try:
         reply = yield request
-    except InvalidRequestError as error:
-        if len(files) == 1:
+    except APIError as error:
+        if not error_table.refuses_files(error):
             raise
-        raise DocumentUploadError(
-            f"Some of {len(files)} files were refused: {error.message}. RAGFlow before 0.26.3 does not tell which others it "
-            f"has stored: see `client.documents.list({dataset_id!r})` before you upload again.",
-            failed=tuple(error.message.splitlines()),
-            code=error.code,
-            http_status=error.http_status,
-            message=error.message,
-            response=error.response,
-        ) from error
-    stored = tuple(decoders.document(item) for item in wire.objects(reply.get("data")))
-    message = wire.text(reply, "message")
-    if reply.get("code") != 0 or len(stored) < len(files):
-        raise DocumentUploadError(
-            f"Of {len(files)} files, {len(files) - len(stored)} were refused: {message or 'no reason was given'}. Stored are "
-            f"{', '.join(repr(document.name) for document in stored) or 'none'}; do not upload these again.",
-            stored=stored,
-            failed=tuple(message.splitlines()),
-            code=wire.integer(reply, "code"),
-            message=message,
-        )
-    return list(stored)
+        raise (yield from uploads.refused(error, files, dataset_id, list_documents(dataset_id))) from None
+    stored = [decoders.document(item) for item in wire.objects(reply.get("data"))]
+    if wire.integer(reply, "code") or len(stored) < len(files):
+        raise uploads.refused_in_part(reply, files, dataset_id, stored)
+    return stored
 
 
 def list_documents(

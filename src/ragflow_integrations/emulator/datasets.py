@@ -11,12 +11,13 @@ from urllib.parse import quote
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from ragflow_integrations.emulator import files as uploaded_files
 from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, chunk_id, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, envelope, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document, new_id
 
 if TYPE_CHECKING:
@@ -41,15 +42,6 @@ _METHODS: Final = (
     "resume",
 )
 _NAME_LIMIT: Final = 128
-_FILE_NAME_LIMIT: Final = 255
-_EXTENSIONS: Final = frozenset(
-    (
-        *("pdf", "msg", "eml", "doc", "docx", "ppt", "pptx", "yml", "xml", "htm", "html", "json", "jsonl", "ldjson", "csv"),
-        *("txt", "ini", "xls", "xlsx", "wps", "rtf", "hlp", "pages", "numbers", "key", "md", "mdx", "py", "js", "java"),
-        *("c", "cpp", "h", "php", "go", "ts", "sh", "cs", "kt", "sql", "wav", "flac", "mp3", "aac", "ogg", "jpg", "jpeg"),
-        *("png", "tif", "tiff", "gif", "bmp", "svg", "webp", "mp4", "avi", "mkv", "mov"),
-    )
-)
 _FIELDS: Final = frozenset(
     (
         *("name", "avatar", "description", "embedding_model", "permission", "chunk_method", "parser_config", "pagerank"),
@@ -224,23 +216,17 @@ async def upload(call: Call) -> Response:
             raise refuse(101, "No file part!")
         if any(not file.filename for file in files):
             raise refuse(101, "No file selected!")
-        names = [str(file.filename).replace("%22", '"') for file in files]
-        refused = [f"{name}: {reason}" for name in names if (reason := _refused_file(name))]
-        taken = [(name, file) for name, file in zip(names, files, strict=True) if not _refused_file(name)]
-        added = [add_file(call.store, dataset, name, await file.read()) for name, file in taken]
+        # The form parser of the server turns `%22`, as clients write a quote, back.
+        given = [(str(file.filename).replace("%22", '"'), await file.read()) for file in files]
+    if uploaded_files.too_long(call.era, [name for name, _ in given]):
+        raise refuse(101, "File name must be 255 bytes or less.")
+    refused = {name: reason for name, content in given if (reason := uploaded_files.refusal(call.era, name, content))}
+    added = [add_file(call.store, dataset, name, content) for name, content in given if name not in refused]
     stored = [shapes.uploaded_object(call.store, call.era, document) for document in added]
     if refused:  # the others are stored all the same [0.27.0-upload_partial]
-        return envelope(500, message="\n".join(refused), data=stored if call.era.uploads_name_stored else None)
+        named = {"data": stored} if call.era.uploads_name_stored else {}
+        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
     return ok(stored)
-
-
-def _refused_file(name: str) -> str:
-    """Why a file is not taken; empty if it is (source: ``FileService.upload_document`` and ``filename_type``)."""
-    if len(name.encode()) > _FILE_NAME_LIMIT:
-        return f"File name must be {_FILE_NAME_LIMIT} bytes or less."
-    if name.rpartition(".")[2].lower() not in _EXTENSIONS or "." not in name:
-        return "This type of file has not been supported yet!"
-    return ""
 
 
 async def list_documents(call: Call) -> Response:
@@ -296,7 +282,7 @@ async def update_document(call: Call) -> Response:
 
 def _check_name(call: Call, document: Document, name: str) -> None:
     """Refuse a name with another extension, or of another document."""
-    if name.rpartition(".")[2].lower() != document.name.rpartition(".")[2].lower():
+    if uploaded_files.extension(name) != uploaded_files.extension(document.name):
         raise refuse(101, "The extension of file can't be changed")
     others = call.store.all(Document, parent=document.dataset_id)
     if any(other.name == name and other.id != document.id for other in others):

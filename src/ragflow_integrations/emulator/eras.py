@@ -433,6 +433,12 @@ class Era:
     """The same, for the document beside a list of chunks."""
     chunk_alone_needs_image: bool = True
     """A chunk without an image cannot be read alone: ``KeyError('img_id')`` (source v0.17.2)."""
+    further_file_types: tuple[str, ...] = ()
+    """What can be uploaded beside what 0.17.2 takes (source: ``filename_type`` in ``api/utils/file_utils.py``)."""
+    long_names_refuse_uploads: bool = False
+    """A file name above 255 bytes refuses all files; before, one of 128 characters is refused alone (source)."""
+    stores_broken_pdfs: bool = False
+    """A broken PDF fails when it is parsed, not when it is uploaded (source: ``thumbnail_img``; seen 0.27.0)."""
     uploads_name_stored: bool = False
     """A refusal of some files carries the documents made of the others [0.27.0-upload_partial]; from 0.26.3 (source)."""
     chunk_has_tags: bool = False
@@ -482,6 +488,7 @@ _V0_17_2: Final = Era()
 _V0_19_1: Final = replace(
     _V0_17_2,
     version="0.19.1",
+    long_names_refuse_uploads=True,
     deleted_dataset_ids_checked=True,
     document_delete=DocumentDelete.KNOWN,
     unknown_chunk=(404, "Chunk not found: {dataset}/{chunk}"),
@@ -510,6 +517,7 @@ _V0_19_1: Final = replace(
 _V0_20_5: Final = replace(
     _V0_19_1,
     version="0.20.5",
+    further_file_types=("jsonl", "ldjson"),
     agent_inputs_in_body=False,
     openai_fails_without_reference=True,
     threshold_skips_documents=False,
@@ -528,6 +536,7 @@ _V0_20_5: Final = replace(
 _V0_21_1: Final = replace(
     _V0_20_5,
     version="0.21.1",
+    further_file_types=("jsonl", "ldjson", "msg", "mkv"),
     window=Window.FIRST_PAGE,
 )
 
@@ -554,6 +563,7 @@ _V0_22_1: Final = replace(
 _V0_23_1: Final = replace(
     _V0_22_1,
     version="0.23.1",
+    further_file_types=("jsonl", "ldjson", "msg", "mkv", "mdx"),
     window=Window.ALIGNED,
     metadata_values=StoredValues.RAW,
     metadata_comparison=Comparison.RAW,
@@ -610,6 +620,8 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
+    further_file_types=("jsonl", "ldjson", "msg", "mkv", "mdx", "epub"),
+    stores_broken_pdfs=True,
     upload_unknown_dataset_raises=False,
     unknown_chunk=(102, "Chunk not found: {dataset}/{chunk}"),
     agent_cited_list_fails=True,
@@ -722,6 +734,7 @@ _V0_26_4: Final = replace(
 _V0_27_0: Final = replace(
     _V0_26_4,
     version="0.27.0",
+    further_file_types=("jsonl", "ldjson", "msg", "mkv", "mdx", "epub", "bmp"),
     deep_research=DeepResearch.LEVELS,
     metadata_comparison=Comparison.BOTH_LITERALS,
     sql_within_documents=True,

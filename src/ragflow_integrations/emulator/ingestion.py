@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ragflow_integrations.emulator import parsing
+from ragflow_integrations.emulator.files import UnreadableFileError
 from ragflow_integrations.emulator.store import Chunk, Document, now_ms
 from ragflow_integrations.emulator.text import count_tokens
 
@@ -46,12 +47,19 @@ def parse(store: Store, document: Document) -> None:
 
     Args:
         store: The store.
-        document: The document; it is changed and stored.
+        document: The document; it is changed and stored, also if it cannot be read.
     """
     began = time.perf_counter()
     document.process_begin = now_ms()
     store.delete_chunks(document)
-    text = parsing.plain_text(document.name, store.file(document))
+    try:
+        text = parsing.plain_text(document.name, store.file(document))
+    except UnreadableFileError as problem:
+        document.run, document.progress = "FAIL", -1.0
+        document.progress_msg = f"\nStart to parse.\n[ERROR]Internal server error while chunking: {problem}"
+        document.chunk_count = document.token_count = 0
+        store.touch(document)
+        return
     passages = parsing.split(text)
     for number, passage in enumerate(passages):
         chunk = Chunk(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final
 
+from ragflow_integrations.emulator import files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,7 +70,12 @@ def plain_text(name: str, content: bytes) -> str:
 
     Returns:
         Its text; HTML becomes text with Markdown headings.
+
+    Raises:
+        UnreadableFileError: It is a broken PDF.
     """
+    if files.extension(name) == "pdf":
+        return files.pdf_text(content)
     text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     if not name.lower().endswith((".html", ".htm")):
         return text

@@ -12,6 +12,7 @@ from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 if TYPE_CHECKING:
     from ragflow_integrations.errors import RAGFlowError
 
+_OK = 200
 _LOOKED_AT = 2000  # characters of a message: patterns with a gap take quadratic time on a long one
 
 
@@ -185,6 +186,12 @@ def endpoint_missing(status: int, code: int | None, message: str) -> bool:
 def nothing_found(error: RAGFlowError) -> bool:
     """Whether a retrieval failed only because the datasets hold no parsed chunk yet (docs/protocol.md)."""
     return isinstance(error, errors.APIError) and "No chunk found" in error.message
+
+
+def refuses_files(error: errors.APIError) -> bool:
+    """Return whether an upload was refused for its files (docs/protocol.md, "Uploads")."""
+    names_files = 500
+    return error.http_status == _OK and (error.code == names_files or isinstance(error, errors.InvalidRequestError))
 
 
 def cannot_look_up_chunks(error: errors.ServerError) -> bool:
