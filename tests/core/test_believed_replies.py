@@ -71,6 +71,43 @@ def test_a_name_that_was_not_changed_is_told(connect: Connect) -> None:
         assert "'New'" in str(error)
 
 
+LONG = "x" * 300
+KEPT: dict[str, Any] = {"id": CHAT, "name": "x" * 255, "description": "old", "dataset_ids": ["a", "b"], "content": "old"}
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        (lambda c: c.chats.update(CHAT, description="new"), "description"),
+        (lambda c: c.chats.update(CHAT, dataset_ids=["a"]), "dataset ids"),
+        (lambda c: c.datasets.update(CHAT, description="new"), "description"),
+        (lambda c: c.datasets.update(CHAT, embedding_model="m@F"), "embedding model"),
+        (lambda c: c.documents.update(DATASET, CHAT, name="new.txt"), "name"),
+        (lambda c: c.sessions.update(CHAT, CHAT, name="new"), "name"),
+        (lambda c: c.chunks.update(DATASET, DOCUMENT, CHAT, content="new"), "content"),
+    ],
+)
+def test_a_setting_that_was_not_changed_is_told(change: Callable[[Any], Any], setting: str, connect: Connect) -> None:
+    with WireServer(said([KEPT])) as server:
+        error = connect(server.base_url).fails(change)
+        assert type(error) is ProtocolError
+        assert f"accepted {setting} " in str(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.chats.update(CHAT, name=LONG),  # names are cut
+        lambda c: c.sessions.update(CHAT, CHAT, name=LONG),
+        lambda c: c.chats.update(CHAT, description=" old "),  # texts are stripped
+        lambda c: c.chats.update(CHAT, dataset_ids=["b", "a"]),
+    ],
+)
+def test_a_setting_that_the_server_tidied_is_accepted(change: Callable[[Any], Any], connect: Connect) -> None:
+    with WireServer(said([KEPT])) as server:
+        assert connect(server.base_url).do(change).id == CHAT
+
+
 def test_messages_that_do_not_exist(served: Served) -> None:
     chat = served.emulator.chat_id
     answer = served.do(lambda client: client.ask(QUESTION, chat_id=chat))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ragflow_integrations import DocumentParsingError, DocumentUploadError
+from ragflow_integrations import DocumentNotFoundError, DocumentParsingError, DocumentUploadError
+from ragflow_integrations.emulator.store import new_id
 from tests.core.driver import DATASET
 from tests.core.eras import unique
 from tests.support.wire import WireServer
@@ -151,3 +152,24 @@ def test_a_success_with_fewer_documents_than_files(connect: Connect) -> None:
     assert type(error) is DocumentUploadError
     assert [document.id for document in error.stored] == ["1"]
     assert "no reason was given" in str(error)
+
+
+# --------------------------------------------------------------------------------------------------------------------- parsing
+
+
+def test_parsing_of_known_and_unknown_documents_tells_their_states(served: Served, dataset_id: str) -> None:
+    first, last = served.do(lambda client: client.documents.upload(dataset_id, [GOOD, ("b.txt", b"b")]))
+    unknown = new_id()
+    error = served.driver.fails(lambda client: client.documents.parse(dataset_id, [first.id, unknown, last.id]))
+    assert type(error) is DocumentNotFoundError
+    assert f"{first.id} is RUNNING" in str(error)
+    assert f"{last.id} is {'RUNNING' if served.within((0, 18, 0)) else 'UNSTART'}" in str(error)
+    assert f"{unknown} is not in the dataset" in str(error)
+
+
+def test_states_that_cannot_be_looked_up(connect: Connect) -> None:
+    with WireServer(replies({"code": 102, "message": "Documents not found: ['b']"}, None)) as server:
+        driver = connect(server.base_url, max_retries=0)
+        error = driver.fails(lambda client: client.documents.parse(DATASET, ["a", "b"]))
+    assert type(error) is DocumentNotFoundError
+    assert "could not be looked up" in str(error)

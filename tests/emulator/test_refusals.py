@@ -206,3 +206,34 @@ def test_downloads(serve: Callable[..., Api]) -> None:
     assert reply.json() == {"code": 102, "message": "This file is empty."}
     assert "content-disposition" not in reply.headers
     assert api.get(path, id=quoted)["data"]["docs"][0]["name"] == 'quo"ted.txt'
+
+
+# --------------------------------------------------------------------------------------------------------------------- parsing
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_parsing_of_known_and_unknown_documents(serve: Callable[..., Api], version: str) -> None:
+    api = serve(version)
+    first, last = uploaded(api, ("a.txt", b"a"), ("b.txt", b"b"))
+    path = f"/datasets/{api.server.dataset_id}"
+    reply = api.post(f"{path}/chunks", document_ids=[first, NOBODY, last])
+    assert reply["code"] == 102
+    runs = {document["id"]: document["run"] for document in api.get(f"{path}/documents")["data"]["docs"]}
+    assert runs[first] == "RUNNING"
+    old = parts(version) < (0, 18, 0)
+    assert runs[last] == ("UNSTART" if old else "RUNNING")
+    assert reply["message"] == (f"You don't own the document {NOBODY}." if old else f"Documents not found: ['{NOBODY}']")
+
+
+@pytest.mark.parametrize(("version", "again"), [("0.17.2", 102), ("0.19.1", 0), ("0.27.0", 0)])
+def test_parsing_a_document_again(serve: Callable[..., Api], version: str, again: int) -> None:
+    api = serve(version)
+    [document] = uploaded(api, ("a.txt", b"a"))
+    path = f"/datasets/{api.server.dataset_id}"
+    assert api.post(f"{path}/chunks", document_ids=[document])["code"] == 0
+    running = api.post(f"{path}/chunks", document_ids=[document])
+    assert running["code"] == 102
+    assert ("currently being processed" in running["message"]) == (not again)
+    api.get(f"{path}/documents")
+    assert api.get(f"{path}/documents", id=document)["data"]["docs"][0]["run"] == "DONE"
+    assert api.post(f"{path}/chunks", document_ids=[document])["code"] == again

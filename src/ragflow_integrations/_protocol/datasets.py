@@ -13,11 +13,12 @@ from ragflow_integrations._protocol.listings import (
     Page,
     Pages,
     check_filters,
-    confirm_name,
+    confirm,
     delete,
     empty_if,
     every,
     found,
+    joined,
     listing,
     no_such,
     only,
@@ -29,6 +30,8 @@ from ragflow_integrations.errors import (
     DatasetNotFoundError,
     DocumentNotFoundError,
     InvalidArgumentError,
+    InvalidRequestError,
+    RAGFlowError,
     ServerError,
 )
 from ragflow_integrations.models import ParsingProgress
@@ -91,7 +94,8 @@ def update_dataset(
     where = path("datasets", arguments.text("dataset_id", dataset_id))
     yield Request("PUT", where, json=body, subject=_dataset(dataset_id))
     changed = yield from get_dataset(dataset_id)
-    confirm_name("dataset", name, changed.name)
+    model = (embedding_model, changed.embedding_model)
+    confirm("dataset", name=(name, changed.name), description=(description, changed.description), embedding_model=model)
     return changed
 
 
@@ -163,7 +167,7 @@ def update_document(
     where = _documents(dataset_id) + path(arguments.text("document_id", document_id))
     yield from _change(where, body, _document(document_id))
     changed = yield from get_document(dataset_id, document_id)
-    confirm_name("document", name, changed.name)
+    confirm("document", name=(name, changed.name))
     return changed
 
 
@@ -206,8 +210,28 @@ def stop_parsing(dataset_id: str, document_ids: Iterable[str]) -> Operation[None
 
 def _parsing(method: str, dataset_id: str, document_ids: Iterable[str]) -> Operation[None]:
     where = path("datasets", arguments.text("dataset_id", dataset_id), "chunks")
-    body: dict[str, JsonValue] = {"document_ids": cast("JsonValue", arguments.ids("document_ids", document_ids))}
-    yield Request(method, where, json=body, subject=_dataset(dataset_id))
+    wanted = arguments.ids("document_ids", document_ids)
+    named = Subject("document", joined(wanted), DocumentNotFoundError)
+    body: dict[str, JsonValue] = {"document_ids": cast("JsonValue", wanted)}
+    try:
+        yield Request(method, where, json=body, subject=_dataset(dataset_id), part=named)
+    except (DocumentNotFoundError, InvalidRequestError) as error:
+        if len(wanted) > 1:
+            yield from _tell_states(error, dataset_id, wanted)
+        raise
+
+
+def _tell_states(error: APIError, dataset_id: str, document_ids: Sequence[str]) -> Operation[None]:
+    """Add to an error the states of the documents: releases start those in front of an unknown one, or all known ones."""
+    try:
+        documents = yield from _some_documents(dataset_id, document_ids)
+    except RAGFlowError as problem:
+        error.args = (f"{error} The states of the documents could not be looked up: {problem}",)
+        return
+    states = [f"{item.id} is {item.status}" for item in documents]
+    known = [item.id for item in documents]
+    states += [f"{key} is not in the dataset" for key in document_ids if key not in known]
+    error.args = (f"{error} Now {', '.join(states)}.",)
 
 
 #: States in which the server works on a document no more.
@@ -216,6 +240,17 @@ _SETTLED = ("DONE", "FAIL", "CANCEL")
 
 def parsing_states(dataset_id: str, document_ids: Sequence[str]) -> Operation[ParsingProgress]:
     """Ask how far the parsing of documents is; the listing has the newest first, and is read as far as needed."""
+    documents = yield from _some_documents(dataset_id, document_ids)
+    missing = set(document_ids).difference(item.id for item in documents)
+    if missing:
+        raise DocumentNotFoundError(
+            no_such("document", ", ".join(sorted(missing)), "document_ids", f"client.documents.list({dataset_id!r})")
+        )
+    return ParsingProgress(documents=tuple(documents), done=sum(item.status in _SETTLED for item in documents))
+
+
+def _some_documents(dataset_id: str, document_ids: Sequence[str]) -> Operation[list[Document]]:
+    """List those of some documents that exist."""
     missing = set(document_ids)
     documents: list[Document] = []
     pages = list_documents(dataset_id)
@@ -225,11 +260,7 @@ def parsing_states(dataset_id: str, document_ids: Sequence[str]) -> Operation[Pa
         missing.difference_update(item.id for item in page.items)
         if page.last or not missing:
             break
-    if missing:
-        raise DocumentNotFoundError(
-            no_such("document", ", ".join(sorted(missing)), "document_ids", f"client.documents.list({dataset_id!r})")
-        )
-    return ParsingProgress(documents=tuple(documents), done=sum(item.status in _SETTLED for item in documents))
+    return documents
 
 
 # ------------------------------------------------------------------------------------------------------------------ chunks
@@ -297,7 +328,9 @@ def update_chunk(
     if not body:
         raise InvalidArgumentError("content", "or another setting to change must be given")
     yield from _change(where, body, Subject("chunk", chunk_id, ChunkNotFoundError))
-    return (yield from get_chunk(dataset_id, document_id, chunk_id))
+    changed = yield from get_chunk(dataset_id, document_id, chunk_id)
+    confirm("chunk", content=(content, changed.content))
+    return changed
 
 
 def create_chunk(

@@ -20,6 +20,8 @@ T = TypeVar("T")
 #: Chats, sessions, datasets asked for at a time; ≥ 0.26.0 refuse more than 100.
 PAGE_SIZE = 100
 _SHOWN_IDS = 10
+#: No release cuts names that are shorter.
+_SHORTEST_LIMIT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool
         wanted = list(dict.fromkeys(arguments.ids(objects.argument, ids)))
     if not wanted:
         return
-    named = Subject(objects.kind, _joined(wanted), objects.missing)
+    named = Subject(objects.kind, joined(wanted), objects.missing)
     body: dict[str, JsonValue] = {objects.key: list(wanted)}
     if objects.owner is None:
         request = Request("DELETE", objects.path, json=body, subject=named)
@@ -206,7 +208,7 @@ def _partly_deleted(objects: Deletable[H], wanted: Sequence[str], data: JsonObje
     shown = f": {message.rstrip('.')}" if message else ""
     kept = len(problems) or len(wanted) - (deleted or 0)
     return objects.missing(
-        f"Of {len(wanted)} {objects.kind}s to delete ({_joined(wanted)}), {kept} could not be deleted{shown}.", message=message
+        f"Of {len(wanted)} {objects.kind}s to delete ({joined(wanted)}), {kept} could not be deleted{shown}.", message=message
     )
 
 
@@ -224,28 +226,43 @@ def _tell_remaining(error: NotFoundError, objects: Deletable[H], wanted: Sequenc
         return
     error.remaining = tuple(key for key in wanted if key in present)
     error.gone = tuple(key for key in wanted if key not in present)
-    still = f"Still there: {_joined(error.remaining)}." if error.remaining else "None of them exists now."
-    gone = f" Not there: {_joined(error.gone)}." if error.gone and error.remaining else ""
+    still = f"Still there: {joined(error.remaining)}." if error.remaining else "None of them exists now."
+    gone = f" Not there: {joined(error.gone)}." if error.gone and error.remaining else ""
     error.args = (f"{error} {still}{gone}",)
 
 
-def _joined(ids: Sequence[str]) -> str:
+def joined(ids: Sequence[str]) -> str:
     """Return ids for a message; of many, the first ones and their number."""
     if len(ids) <= _SHOWN_IDS:
         return ", ".join(ids)
     return f"{', '.join(ids[:_SHOWN_IDS])} and {len(ids) - _SHOWN_IDS} more"
 
 
-def confirm_name(kind: str, wanted: str | None, item_name: str) -> None:
-    """Hold a change against what was asked for.
+def confirm(kind: str, **changes: tuple[str | Sequence[str] | None, str | Sequence[str]]) -> None:
+    """Hold a change against what is read back.
+
+    Args:
+        kind: What was changed, in words.
+        **changes: Of each setting what was asked for, None if nothing was, and what the object has now.
 
     Raises:
-        ProtocolError: The server accepted a new name and kept another.
+        ProtocolError: The server accepted a setting and kept another.
     """
-    if wanted is not None and item_name != wanted:
+    for name, (wanted, kept) in changes.items():
+        if wanted is None or _same(wanted, kept):
+            continue
         raise ProtocolError(
-            f"The server accepted the name {wanted!r} for the {kind}, whose name is {item_name!r} all the same. See its log."
+            f"The server accepted {name.replace('_', ' ')} {wanted!r} for the {kind}, which has {kept!r} all the same. See "
+            "its log."
         )
+
+
+def _same(wanted: str | Sequence[str], kept: str | Sequence[str]) -> bool:
+    """Return whether a setting was kept: servers strip texts, cut names at their limit, and keep ids in any order."""
+    if isinstance(wanted, str) and isinstance(kept, str):
+        text, stored = wanted.strip(), kept.strip()
+        return text == stored or (len(stored) >= _SHORTEST_LIMIT and text.startswith(stored))
+    return set(wanted) == set(kept)
 
 
 def no_such(kind: str, wanted: str, what: str, listing: str) -> str:

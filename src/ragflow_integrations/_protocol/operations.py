@@ -17,7 +17,7 @@ from ragflow_integrations._protocol.listings import (
     Page,
     Pages,
     check_filters,
-    confirm_name,
+    confirm,
     delete,
     empty_if,
     every,
@@ -102,7 +102,12 @@ def update_chat(
         method, body = "PUT", chat_settings.old_body({**kept, "name": current.name, **body})
     yield Request(method, path("chats", chat_id), json=body, subject=_chat(chat_id))
     changed = yield from get_chat(chat_id)
-    confirm_name("chat assistant", name, changed.name)
+    confirm(
+        "chat assistant",
+        name=(name, changed.name),
+        description=(description, changed.description),
+        dataset_ids=(dataset_ids, changed.dataset_ids),
+    )
     return changed
 
 
@@ -189,7 +194,7 @@ def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Ses
     body: dict[str, JsonValue] = {"name": arguments.text("name", name)}
     yield Request("PUT", where, json=body, subject=_chat(chat_id), part=session_subject(session_id))
     changed = yield from get_session(chat_id, session_id)
-    confirm_name("session", name, changed.name)
+    confirm("session", name=(name, changed.name))
     return changed
 
 

@@ -317,18 +317,25 @@ async def start_parsing(call: Call) -> Response:
     ids = (await call.body()).get("document_ids")
     if not ids:
         raise refuse(102, "`document_ids` is required")
-    found = [document for key in ids if (document := call.store.get(Document, key, parent=dataset.id))]
-    if len(found) < len(set(ids)):
-        unknown = [key for key in ids if key not in {document.id for document in found}]
-        raise refuse(102, f"Documents not found: {unknown}")
-    if any(document.run == "RUNNING" for document in found):
-        raise refuse(102, "Can't parse document that is currently being processed")
-    for document in found:
+    in_documents = call.request.url.path.endswith("/parse")
+    unknown = []
+    for key in dict.fromkeys(ids):
+        document = call.store.get(Document, key, parent=dataset.id)
+        if document is None and call.era.parses_only_new:
+            raise refuse(102, f"You don't own the document {key}.")
+        if document is None:
+            unknown.append(key)
+            continue
+        if call.era.parses_only_new and document.progress:
+            raise refuse(102, "Can't stop parsing document with progress at 0 or 100")
+        if not in_documents and document.run == "RUNNING":
+            raise refuse(102, "Can't parse document that is currently being processed")
         document.run, document.progress = "RUNNING", 0.1
         call.store.touch(document)
         call.backend.parsing.add(document.id)
-    in_documents = call.request.url.path.endswith("/parse")
-    return ok({"success_count": len(found)}) if in_documents else ok()
+    if unknown:
+        raise refuse(102, f"Documents not found: {unknown}")
+    return ok({"success_count": len(set(ids))}) if in_documents else ok()
 
 
 async def stop_parsing(call: Call) -> Response:

@@ -425,6 +425,8 @@ class Era:
     upload_unknown_dataset_raises: bool = True
     """An upload to an unknown dataset is code 100, ``LookupError`` (source: ``api/apps/sdk/doc.py``)."""
     document_delete: DocumentDelete = DocumentDelete.IN_ORDER
+    parses_only_new: bool = True
+    """Documents are parsed in order up to an unknown one or one with progress; else all known ones (source: ``parse``)."""
     unknown_chunk: tuple[int, str] = (100, "AttributeError(\"'NoneType' object has no attribute 'keys'\")")
     """A list with the ``id`` of an unknown chunk (source: ``list_chunks``)."""
     document_keys: tuple[str, ...] = ("process_duation", "meta_fields")
@@ -491,6 +493,7 @@ _V0_19_1: Final = replace(
     long_names_refuse_uploads=True,
     deleted_dataset_ids_checked=True,
     document_delete=DocumentDelete.KNOWN,
+    parses_only_new=False,
     unknown_chunk=(404, "Chunk not found: {dataset}/{chunk}"),
     chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
