@@ -46,6 +46,7 @@ SAID: list[tuple[int, int | None, str, type[errors.APIError], str]] = [
     (200, 101, "Field: <id> - Message: <Invalid UUID1 format>", errors.DatasetNotFoundError, "owner"),
     (200, 102, "You don't own the chat x", errors.ChatNotFoundError, "owner"),
     (200, 102, "canvas not found.", errors.AgentNotFoundError, "owner"),
+    (200, 103, "Dataset name 'x' already exists", errors.InvalidRequestError, "another name"),
     (200, 103, "Only owner of canvas authorized", errors.AgentNotFoundError, "owner"),
     (200, 109, "no authorization", errors.ChatNotFoundError, "owner"),
     (200, 102, "`llm_id` nope doesn't exist", errors.ModelUnavailableError, "Model providers"),

@@ -270,8 +270,18 @@ def test_deleting_nothing_in_particular(serve: Callable[..., Api], version: str)
 
 def test_old_and_new_bodies_mean_the_same(serve: Callable[..., Api]) -> None:
     api = serve("0.22.1")
-    old = {"name": "old", "prompt": {"opener": "Hello", "show_quote": False, "top_n": 3, "rerank_model": "r"}, "avatar": "a"}
-    new = {"name": "new", "prompt_config": {"prologue": "Hello", "quote": False}, "top_n": 3, "rerank_id": "r", "icon": "a"}
+    old = {
+        "name": "old",
+        "prompt": {"opener": "Hello", "show_quote": False, "top_n": 3, "rerank_model": "emulated-rerank"},
+        "avatar": "a",
+    }
+    new = {
+        "name": "new",
+        "prompt_config": {"prologue": "Hello", "quote": False},
+        "top_n": 3,
+        "rerank_id": "emulated-rerank",
+        "icon": "a",
+    }
     first, second = (api.post("/chats", **body)["data"] for body in (old, new))
     assert first["prompt"] == second["prompt"]
     assert first["avatar"] == second["avatar"] == "a"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations.emulator.store import new_id
+from ragflow_integrations.emulator.text import count_tokens
 from tests.support.releases import RELEASES, parts
 
 if TYPE_CHECKING:
@@ -237,3 +238,121 @@ def test_parsing_a_document_again(serve: Callable[..., Api], version: str, again
     api.get(f"{path}/documents")
     assert api.get(f"{path}/documents", id=document)["data"]["docs"][0]["run"] == "DONE"
     assert api.post(f"{path}/chunks", document_ids=[document])["code"] == again
+
+
+# --------------------------------------------------------------------------------------------------------- names and settings
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_dataset_whose_name_is_taken(serve: Callable[..., Api], version: str) -> None:
+    api = serve(version)
+    first = api.post("/datasets", name="house")
+    second = api.post("/datasets", name="house")
+    other = api.post("/datasets", name="garden")["data"]["id"]
+    if parts(version) < (0, 19, 0):
+        assert (second["code"], second["message"]) == (102, "Duplicated dataset name in creating dataset.")
+    elif parts(version) < (0, 22, 0):
+        assert (second["code"], second["message"]) == (103, "Dataset name 'house' already exists")
+    else:
+        assert second["data"]["name"] == "house(1)"
+    assert api.send("PUT", f"/datasets/{other}", json={"name": "house"}).json()["code"] == 102
+    assert api.send("PUT", f"/datasets/{first['data']['id']}", json={"name": "house"}).json()["code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "words"),
+    [
+        ("0.17.2", 102, "`embedding_model` nope@X doesn't exist"),
+        ("0.19.1", 101, "Unsupported model: <nope@X>"),
+        ("0.24.0", 101, "Unsupported model: <nope@X>"),
+        ("0.25.6", 102, "Unsupported model: <nope@X>"),
+        ("0.27.0", 102, "Provider X not found for model nope."),
+    ],
+)
+def test_unknown_embedding_models(serve: Callable[..., Api], version: str, code: int, words: str) -> None:
+    api = serve(version)
+    reply = api.post("/datasets", name="house", embedding_model="nope@X")
+    assert (reply["code"], reply["message"]) == (code, words)
+    dataset = api.post("/datasets", name="house", embedding_model="emulated-embedding-2@Emulator")["data"]
+    assert dataset["embedding_model"] == "emulated-embedding-2@Emulator"
+    path = f"/datasets/{dataset['id']}"
+    assert api.send("PUT", path, json={"embedding_model": "nope@X"}).json()["message"] == words
+    assert api.send("PUT", path, json={"embedding_model": "emulated-embedding@Emulator"}).json()["code"] == 0
+    if parts(version) >= (0, 19, 0):
+        assert api.post("/datasets", name="garden", embedding_model="nope")["code"] == 101
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_models_that_do_not_fit(serve: Callable[..., Api], version: str) -> None:
+    api = serve(version)
+    filled = f"/datasets/{api.server.dataset_id}"
+    second = "emulated-embedding-2@Emulator"
+    changed = api.send("PUT", filled, json={"embedding_model": second}).json()
+    assert changed["code"] == 102
+    words = "is not changeable" if parts(version) < (0, 19, 0) else "embedding_model must remain emulated-embedding@Emulator"
+    assert words in changed["message"]
+    other = api.post("/datasets", name="house", embedding_model=second)["data"]["id"]
+    [document] = [one["id"] for one in upload(api, other, ("a.txt", b"A fact."))["data"]]
+    api.post(f"/datasets/{other}/chunks", document_ids=[document])
+    mixed = api.post("/chats", name="mixed", dataset_ids=[api.server.dataset_id, other])
+    assert mixed["code"] == (109 if parts(version) < (0, 25, 0) else 102)
+    assert "Datasets use different embedding models" in mixed["message"]
+    old = parts(version) < (0, 25, 0)
+    rerank: dict[str, Any] = {"prompt": {"rerank_model": "nope"}} if old else {"rerank_id": "nope"}
+    ranked = api.post("/chats", name="ranked", dataset_ids=[other], **rerank)
+    assert (ranked["code"], ranked["message"]) == (102, f"`{'rerank_model' if old else 'rerank_id'}` nope doesn't exist")
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_document_settings_that_are_refused(serve: Callable[..., Api], version: str) -> None:
+    api = serve(version)
+    first, _ = uploaded(api, ("a.txt", b"a"), ("b.txt", b"b"))
+    path = f"/datasets/{api.server.dataset_id}/documents/{first}"
+
+    def change(**settings: Any) -> int:
+        return int(api.send("PUT", path, json=settings).json()["code"])
+
+    assert change(name="a.md") == 101
+    assert change(name="b.txt") == 102
+    assert change(name="c.txt") == 0
+    assert change(name="x" * 252 + ".txt") == (101 if parts(version) >= (0, 19, 1) else 0)
+    nested = 102 if parts(version) >= (0, 25, 0) else 0
+    assert change(meta_fields={"a": {"b": 1}}) == nested
+    assert change(meta_fields={"a": [{"b": 1}]}) == nested
+    assert change(meta_fields={"a": None}) == nested
+    assert change(meta_fields=["a"]) == 102
+    assert change(meta_fields={"a": 1, "b": "x", "c": [1, "x"]}) == 0
+
+
+# --------------------------------------------------------------------------------------------------------------------- chunks
+
+
+def test_the_same_text_twice_is_one_chunk(serve: Callable[..., Api]) -> None:
+    api = serve()
+    [document] = uploaded(api, ("a.txt", b"a"))
+    path = f"/datasets/{api.server.dataset_id}/documents/{document}/chunks"
+    made = [api.post(path, content=text)["data"]["chunk"]["id"] for text in ("A fact.", "Another.", "A fact.")]
+    assert made[0] == made[2] != made[1]
+    assert sorted(chunk["id"] for chunk in api.get(path)["data"]["chunks"]) == sorted(made[:2])
+
+
+def test_a_long_text_with_single_newlines_is_split(serve: Callable[..., Api]) -> None:
+    api = serve()
+    lines = [f"Line {number} tells how the pump of house {number} is serviced" for number in range(3000)]
+    [document] = uploaded(api, ("book.txt", "\n".join(lines).encode()))
+    path = f"/datasets/{api.server.dataset_id}"
+    api.post(f"{path}/chunks", document_ids=[document])
+    seen = api.get(f"{path}/documents/{document}/chunks", page_size=100)["data"]
+    assert seen["total"] > 100
+    assert all(count_tokens(chunk["content"]) <= 512 for chunk in seen["chunks"])
+    assert seen["chunks"][0]["content"].split("\n") == lines[: seen["chunks"][0]["content"].count("\n") + 1]
+
+
+def test_chunks_found_by_keywords_show_the_highlight(serve: Callable[..., Api]) -> None:
+    api = serve()
+    [document] = uploaded(api, ("a.txt", b"a"))
+    path = f"/datasets/{api.server.dataset_id}/documents/{document}/chunks"
+    api.post(path, content="The cellar Pump drains 40 litres.")
+    [chunk] = api.get(path, keywords="pump")["data"]["chunks"]
+    assert "<em>pump</em>" in chunk["content"]
+    assert "Pump" not in chunk["content"]

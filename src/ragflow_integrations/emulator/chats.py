@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator import checks, shapes
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
@@ -51,11 +51,13 @@ def foreign_chat(call: Call, old_message: str) -> Refused:
 
 def _check_datasets(call: Call, dataset_ids: list[str]) -> None:
     finish_parsing(call.backend)
+    datasets = [dataset for key in dataset_ids if (dataset := call.store.get(Dataset, key))]
     for key in dataset_ids:
         if call.store.get(Dataset, key) is None:
             raise refuse(102, f"You don't own the dataset {key}")
         if not any(document.chunk_count for document in call.store.all(Document, parent=key)):
             raise refuse(102, f"The dataset {key} doesn't own parsed file")
+    checks.same_embedding_models(call, datasets)
 
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +93,8 @@ def _check_settings(call: Call, given: dict[str, Any], *, chat: Chat | None = No
     _check_datasets(call, given.get("dataset_ids") or [])
     if (model := given.get("llm_id")) and not known_model(model):
         raise refuse(102, f"`llm_id` {model} doesn't exist")
+    if rerank := given.get("rerank_id"):
+        checks.rerank_model(call, str(rerank))
 
 
 def _others(call: Call, chat: Chat | None) -> list[Chat]:

@@ -11,20 +11,19 @@ from urllib.parse import quote
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from ragflow_integrations.emulator import checks, shapes
 from ragflow_integrations.emulator import files as uploaded_files
-from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, chunk_id, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
-from ragflow_integrations.emulator.store import Chunk, Dataset, Document, new_id
+from ragflow_integrations.emulator.store import Chunk, Dataset, Document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ragflow_integrations.emulator.calls import Call
-    from ragflow_integrations.emulator.store import Store
 
 _METHODS: Final = (
     "naive",
@@ -89,23 +88,19 @@ def _field_errors(call: Call, body: dict[str, Any]) -> list[str]:
     return errors
 
 
-def _free_name(store: Store, name: str) -> str:
-    taken = {dataset.name for dataset in store.all(Dataset)}
-    candidates = (name if number == 0 else f"{name}({number})" for number in range(len(taken) + 1))
-    return next(candidate for candidate in candidates if candidate not in taken)
-
-
 async def create(call: Call) -> Response:
     """``POST /datasets``: a name that is taken gets a number."""
     body = await call.validated_body()
     if errors := _field_errors(call, body):
         raise refuse(101, "\n".join(errors))
+    if body.get("embedding_model"):
+        checks.embedding_model(call, body["embedding_model"])
     dataset = Dataset(
-        name=_free_name(call.store, body["name"].strip()),
+        name=checks.new_dataset_name(call, body["name"].strip()),
         description=body.get("description"),
         avatar=body.get("avatar"),
         chunk_method=body.get("chunk_method", "naive"),
-        embedding_model=body.get("embedding_model") or "emulated-embedding@Emulator",
+        embedding_model=body.get("embedding_model") or shapes.EMBEDDING_MODELS[0],
         permission=body.get("permission", "me"),
         parser_config=shapes.default_parser_config() | (body.get("parser_config") or {}),
     )
@@ -140,13 +135,10 @@ async def update(call: Call) -> Response:
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
     body = await call.validated_body()
-    if any(other.name == body.get("name") for other in call.store.all(Dataset) if other.id != dataset.id):
-        raise refuse(102, f"Dataset name '{body['name']}' already exists")
-    model = body.get("embedding_model", dataset.embedding_model)
-    if model != dataset.embedding_model and any(
-        document.chunk_count for document in call.store.all(Document, parent=dataset.id)
-    ):
-        raise refuse(102, f"When chunk_num (1) > 0, embedding_model must remain {dataset.embedding_model}")
+    if "name" in body:
+        checks.changed_dataset_name(call, dataset, body["name"])
+    if "embedding_model" in body:
+        checks.changed_embedding_model(call, dataset, body["embedding_model"])
     for name in ("name", "description", "avatar", "permission", "embedding_model", "chunk_method"):
         if name in body:
             setattr(dataset, name, body[name])
@@ -264,12 +256,9 @@ async def update_document(call: Call) -> Response:
     document = _document(call, _dataset(call))
     body = await call.body()
     if "meta_fields" in body:
-        if not isinstance(body["meta_fields"], dict):
-            raise refuse(102, "meta_fields must be a dictionary")
-        if any(isinstance(value, dict) for value in body["meta_fields"].values()):
-            raise refuse(102, "The type is not supported in list: {}")
+        checks.metadata(call, body["meta_fields"])
         document.meta_fields = body["meta_fields"]
-    _check_name(call, document, body.get("name", document.name))
+    checks.changed_document_name(call, document, body.get("name", document.name))
     document.name = body.get("name", document.name)
     if "enabled" in body:
         document.enabled = bool(body["enabled"])
@@ -278,15 +267,6 @@ async def update_document(call: Call) -> Response:
             call.store.put_chunk(chunk)
     call.store.touch(document)
     return ok(shapes.document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
-
-
-def _check_name(call: Call, document: Document, name: str) -> None:
-    """Refuse a name with another extension, or of another document."""
-    if uploaded_files.extension(name) != uploaded_files.extension(document.name):
-        raise refuse(101, "The extension of file can't be changed")
-    others = call.store.all(Document, parent=document.dataset_id)
-    if any(other.name == name and other.id != document.id for other in others):
-        raise refuse(102, "Duplicated document name in the same dataset.")
 
 
 async def delete_documents(call: Call) -> Response:
@@ -401,7 +381,7 @@ async def add_chunk(call: Call) -> Response:
     if not content.strip():
         raise refuse(102, "`content` is required")
     chunk = Chunk(
-        id=chunk_id(document.id, content + new_id()),
+        id=chunk_id(document.id, content),
         dataset_id=document.dataset_id,
         document_id=document.id,
         document_name=document.name,

@@ -199,6 +199,17 @@ class Window(Enum):
     """With a rerank model, windows of 64 candidates from which pages of other sizes drift apart."""
 
 
+class TakenName(Enum):
+    """What becomes of a new dataset whose name is taken (source: ``api/apps/sdk/dataset.py``)."""
+
+    DUPLICATED = auto()
+    """It is refused with code 102."""
+    EXISTS = auto()
+    """It is refused with code 103."""
+    NUMBERED = auto()
+    """It is made as ``name(1)`` [07_dataset_create_duplicate]."""
+
+
 class DocumentDelete(Enum):
     """What a delete of documents makes of an unknown id among known ones (source: ``api/apps/sdk/doc.py``)."""
 
@@ -424,6 +435,15 @@ class Era:
     """Ids of datasets to delete must be UUIDs; an unknown one deletes none (source: ``api/utils/validation_utils.py``)."""
     upload_unknown_dataset_raises: bool = True
     """An upload to an unknown dataset is code 100, ``LookupError`` (source: ``api/apps/sdk/doc.py``)."""
+    taken_dataset_name: TakenName = TakenName.DUPLICATED
+    embedding_models_have_providers: bool = False
+    """An embedding model is ``name@provider``, else code 101 (source: ``api/utils/validation_utils.py``)."""
+    unknown_embedding_model: tuple[int, str] = (102, "`embedding_model` {name} doesn't exist")
+    """(source: ``verify_embedding_availability`` in ``api/utils/api_utils.py``)"""
+    embedding_model_fixed: str = "If `chunk_count` is not 0, `embedding_model` is not changeable."
+    """(source: the update in ``api/apps/sdk/dataset.py``; seen 0.24.0)"""
+    metadata_values_checked: bool = False
+    """Metadata are texts, numbers and lists of these (source: ``UpdateDocumentReq``; seen 0.27.0)."""
     document_delete: DocumentDelete = DocumentDelete.IN_ORDER
     parses_only_new: bool = True
     """Documents are parsed in order up to an unknown one or one with progress; else all known ones (source: ``parse``)."""
@@ -494,6 +514,10 @@ _V0_19_1: Final = replace(
     deleted_dataset_ids_checked=True,
     document_delete=DocumentDelete.KNOWN,
     parses_only_new=False,
+    taken_dataset_name=TakenName.EXISTS,
+    embedding_models_have_providers=True,
+    unknown_embedding_model=(101, "Unsupported model: <{name}>"),
+    embedding_model_fixed="When chunk_num ({chunks}) > 0, embedding_model must remain {model}",
     unknown_chunk=(404, "Chunk not found: {dataset}/{chunk}"),
     chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
@@ -546,6 +570,7 @@ _V0_21_1: Final = replace(
 _V0_22_1: Final = replace(
     _V0_21_1,
     version="0.22.1",
+    taken_dataset_name=TakenName.NUMBERED,
     window=Window.UNRANKED_CUT,
     stream_seconds=60.0,
     closes_connections=False,
@@ -623,6 +648,8 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
+    unknown_embedding_model=(102, "Unsupported model: <{name}>"),
+    metadata_values_checked=True,
     further_file_types=("jsonl", "ldjson", "msg", "mkv", "mdx", "epub"),
     stores_broken_pdfs=True,
     upload_unknown_dataset_raises=False,
@@ -706,6 +733,7 @@ _V0_25_6: Final = replace(
 _V0_26_0: Final = replace(
     _V0_25_6,
     version="0.26.0",
+    unknown_embedding_model=(102, "Provider {provider} not found for model {model}."),
     agent_cited_list_fails=False,
     models_have_providers=True,
     window=Window.ALIGNED,

@@ -61,9 +61,9 @@ def parse(store: Store, document: Document) -> None:
         store.touch(document)
         return
     passages = parsing.split(text)
-    for number, passage in enumerate(passages):
+    for passage in passages:
         chunk = Chunk(
-            id=chunk_id(document.id, f"{number}\n{passage.text}"),
+            id=chunk_id(document.id, passage.text),
             dataset_id=document.dataset_id,
             document_id=document.id,
             document_name=document.name,

@@ -19,7 +19,7 @@ _TARGET_WORDS: Final = 150
 _LEAST_WORDS: Final = 75
 _CHARACTERS_PER_WORD: Final = 6
 _COORDINATES: Final = 5
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])[ \t]+(?=\S)")
+_PIECE_END: Final = re.compile(r"((?<=[.!?])[ \t]+(?=\S)|\n)")
 _HEADING: Final = re.compile(r"#{1,6}\s")
 _BLANK: Final = re.compile(r"\n[ \t]*\n")
 _BLOCKS: Final = frozenset(
@@ -90,14 +90,16 @@ def _words(text: str) -> int:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Paragraphs; one that alone is too long is split between its sentences."""
+    """Paragraphs; one that alone is too long is split between its sentences and lines."""
     for raw in _BLANK.split(text):
-        part = ""
-        for sentence in _SENTENCE_END.split(raw.strip()):
-            if part and _words(part) + _words(sentence) > _TARGET_WORDS:
+        part = gap = ""
+        pieces = _PIECE_END.split(raw.strip())
+        for piece, following in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+            if part and _words(part) + _words(piece) > _TARGET_WORDS:
                 yield part
-                part = ""
-            part = f"{part} {sentence}" if part else sentence
+                part = gap = ""
+            part += gap + piece
+            gap = following
         if part:
             yield part
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
 
 _RELATED = 5
-_RERANK_MODEL = "emulated-rerank"
+_RERANK_MODEL = shapes.RERANK_MODEL
 """The one rerank model there is; it ranks as the search does."""
 
 

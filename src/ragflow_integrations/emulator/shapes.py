@@ -21,6 +21,10 @@ TENANT: Final = "0e8a9978e6bf11f199fc02fc00000001"
 """The id of the only user."""
 NICKNAME: Final = "emulator"
 CHAT_MODEL: Final = "emulated-chat@Emulator"
+EMBEDDING_MODELS: Final = ("emulated-embedding@Emulator", "emulated-embedding-2@Emulator")
+"""The embedding models that are configured; the first is the default."""
+RERANK_MODEL: Final = "emulated-rerank"
+"""The one rerank model there is, without its provider."""
 
 PROLOGUE: Final = "Hi! I'm your assistant. What can I do for you?"
 EMPTY_RESPONSE: Final = "Sorry! No relevant content was found in the knowledge base!"

@@ -153,11 +153,13 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         r"agent doesn't exist|canvas not found|own the agent|[Aa]gent not found|access the agent",
         _LIST,
     ),
+    _row(errors.InvalidRequestError, "already exists", "Choose another name.", codes=(103,), servers="0.19–0.21: datasets"),
     _row(errors.AgentNotFoundError, None, _LIST, codes=(103,), servers="≥ 0.25"),
     _row(None, None, _LIST, codes=(109,), servers="≥ 0.25: `no authorization`"),
     _row(
         errors.ModelUnavailableError,
-        r"`(?:llm_id|model_name|rerank_id|rerank_model|tenant_llm_id)`.*doesn't exist|Cannot use specified model"
+        r"`(?:llm_id|model_name|rerank_id|rerank_model|tenant_llm_id|embedding_model)`.*doesn't exist"
+        r"|Cannot use specified model|(?:Unsupported|Unauthorized) model: <|^(?:Provider|Instance|Model)\b.* not found"
         r"|(?:LLM|Model)\(.*\) not (?:found|authorized)",
         _MODEL,
     ),
