@@ -121,6 +121,16 @@ def test_a_delete_of_known_and_unknown_documents(serve: Callable[..., Api], vers
         assert f"do not belong to dataset {api.server.dataset_id}" in reply["message"]
 
 
+@pytest.mark.parametrize(("version", "code"), [("0.17.2", 0), ("0.25.1", 0), ("0.25.3", 102), ("0.27.0", 102)])
+def test_a_delete_of_a_document_of_another_dataset(serve: Callable[..., Api], version: str, code: int) -> None:
+    api = serve(version)
+    other = api.post("/datasets", name="house")["data"]["id"]
+    [document] = [one["id"] for one in upload(api, other, ("a.txt", b"a"))["data"]]
+    assert delete(api, f"/datasets/{api.server.dataset_id}/documents", ids=[document])["code"] == code
+    left = [one["id"] for one in api.get(f"/datasets/{other}/documents")["data"]["docs"]]
+    assert left == ([document] if code else [])
+
+
 @pytest.mark.parametrize(("version", "left"), [("0.17.2", 1), ("0.19.1", 0), ("0.27.0", 0)])
 def test_a_delete_of_known_and_unknown_sessions_and_chats(serve: Callable[..., Api], version: str, left: int) -> None:
     api = serve(version)

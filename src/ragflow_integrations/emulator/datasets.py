@@ -275,13 +275,15 @@ async def delete_documents(call: Call) -> Response:
     body = await call.body()
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
     ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
-    unknown = [key for key in ids if key not in everything]
     style = call.era.document_delete
+    # Up to 0.25.1 nobody looks whether a document is in the dataset (source).
+    parent = dataset.id if style is DocumentDelete.ALL_OR_NONE else None
+    unknown = [key for key in ids if call.store.get(Document, key, parent=parent) is None]
     if unknown and style is DocumentDelete.ALL_OR_NONE:
         names = ", ".join(unknown)
         raise refuse(102, f"These documents do not belong to dataset {dataset.id} or Document not found: {names}")
     for key in ids:
-        document = call.store.get(Document, key, parent=dataset.id)
+        document = call.store.get(Document, key, parent=parent)
         if document is not None:
             call.store.delete(document)
         elif style is DocumentDelete.IN_ORDER:
