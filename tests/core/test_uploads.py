@@ -112,8 +112,8 @@ def replies(refusal: dict[str, Any], documents: Any) -> Any:
 def test_stored_documents_are_looked_up_by_name_and_size(connect: Connect) -> None:
     listed = [
         {"id": "5", "name": "b(x).txt", "size": 1},
-        {"id": "4", "name": "a(1).txt", "size": 1},
         {"id": "3", "name": "a(2).txt", "size": 9},
+        {"id": "4", "name": "a(1).txt", "size": 1},
         {"id": "2", "name": "a.txt", "size": 1},
         {"id": "1", "name": "b.txt", "size": 1},
     ]
