@@ -135,6 +135,19 @@ class DeepResearch(Enum):
     """As an empty block of thinking; the stateless route does none, and replies are whole (source)."""
 
 
+class AgentReferences(Enum):
+    """What a list of an agent's sessions makes of the references of answers."""
+
+    NONE = auto()
+    """They are empty [transcripts/agent-0.24.0-raw]."""
+    FAIL = auto()
+    """It fails over the first source: ``'str' object has no attribute 'get'`` (seen on 0.25.6; source 0.25.1)."""
+    KEYS = auto()
+    """Each chunk is its key, without anything else (source 0.26.0)."""
+    CHUNKS = auto()
+    """Chunks, on the first answer of the session instead of the last (source 0.26.3)."""
+
+
 class Access(Enum):
     """Who may call a route."""
 
@@ -442,8 +455,20 @@ class Era:
     """Values of the begin form are keys of the body itself, also when a session is made (source: 0.19.1)."""
     agent_hides_forms: bool = True
     """``user_inputs`` is left out of runs in a session [form-0.23.1] [form-0.25.6]; from 0.26.3 it comes (source)."""
-    agent_cited_list_fails: bool = False
-    """Sessions cannot be listed once one has an answer with sources (seen on 0.25.6; source 0.25.1)."""
+    agent_inputs_at_runs: bool = False
+    """A run in a session takes new values of the begin form; else those of its creation stay (source 0.19.0, 0.19.1)."""
+    agent_references: AgentReferences = AgentReferences.NONE
+    agent_reference_if_cited: bool = True
+    """``message_end`` has the reference only if the text has a marker; else whenever something was retrieved
+    [transcripts/agent-0.24.0-raw] [transcripts/agent-0.25.6-raw]."""
+    agent_keys: int = 100
+    """Keys of a reference are hashes below this number [v0.20.5/08_agent_kb_completion_stream]."""
+    agent_no_access: str | None = None
+    """What the routes of sessions say of an unknown agent, with code 103; None: their own words, with code 102."""
+    agent_session_lookup_checked: bool = False
+    """GET of an unknown session says so; else it is an exception (source 0.25.1 to 0.25.5)."""
+    agent_session_owner_checked: bool = False
+    """GET of another agent's session is refused (source 0.26.4)."""
     agent_unknown_is_500: bool = True
     """An unknown agent or session is an HTML page; else a stream that is cut [08_agent_err_unknown_session]."""
     agent_forgets_session: bool = False
@@ -455,6 +480,7 @@ class Era:
     """Some ``message`` events carry ``audio_binary``."""
     agent_downloads: bool = False
     agent_usage: bool = False
+    """Runs in a session tell what they cost, at the end (from 0.26.3, source)."""
     agent_openai_full_chunks: bool = False
     agent_openai_created: bool = False
     agent_errors_stick: bool = False
@@ -466,6 +492,7 @@ _V0_17_2: Final = Era()
 _V0_19_1: Final = replace(
     _V0_17_2,
     version="0.19.1",
+    agent_inputs_at_runs=True,
     chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
     threshold_skips_documents=True,
@@ -509,6 +536,7 @@ _V0_20_5: Final = replace(
 _V0_21_1: Final = replace(
     _V0_20_5,
     version="0.21.1",
+    agent_keys=500,
     window=Window.FIRST_PAGE,
 )
 
@@ -591,7 +619,9 @@ _V0_24_0: Final = replace(
 _V0_25_1: Final = replace(
     _V0_24_0,
     version="0.25.1",
-    agent_cited_list_fails=True,
+    agent_references=AgentReferences.FAIL,
+    agent_reference_if_cited=False,
+    agent_no_access="Only owner of canvas authorized for this operation.",
     window=Window.RERANKED_64,
     threshold_skips_documents=True,
     retrieval_metadata_values=None,
@@ -645,6 +675,7 @@ _V0_25_1: Final = replace(
 _V0_25_3: Final = replace(
     _V0_25_1,
     version="0.25.3",
+    agent_no_access="Make sure you have permission to access the agent.",
     deletes_all_documents_or_none=True,
     deep_research=DeepResearch.MARKS,
     metadata_in_hits=True,
@@ -654,6 +685,7 @@ _V0_25_3: Final = replace(
 _V0_25_6: Final = replace(
     _V0_25_3,
     version="0.25.6",
+    agent_session_lookup_checked=True,
     bad_json_completion=BadBody.BAD_REQUEST,
     plain_body=PlainBody.FORM_ERROR,
     session_keeps_user_id=False,
@@ -670,7 +702,7 @@ _V0_25_6: Final = replace(
 _V0_26_0: Final = replace(
     _V0_25_6,
     version="0.26.0",
-    agent_cited_list_fails=False,
+    agent_references=AgentReferences.KEYS,
     models_have_providers=True,
     window=Window.ALIGNED,
     metadata_combining=Combining.RIGHT,
@@ -687,7 +719,10 @@ _V0_26_0: Final = replace(
 _V0_26_4: Final = replace(
     _V0_26_0,
     version="0.26.4",
+    agent_usage=True,
     agent_hides_forms=False,
+    agent_references=AgentReferences.CHUNKS,
+    agent_session_owner_checked=True,
     uploads_name_stored=True,
     final_has_text=False,
     empty_response_events=2,
@@ -719,7 +754,6 @@ _V0_27_0: Final = replace(
     parse_route=True,
     agent_list_keys=("tags", "canvas_type", "type"),
     agent_audio=False,
-    agent_usage=True,
     agent_openai_full_chunks=True,
     agent_openai_created=True,
     agent_errors_stick=True,
