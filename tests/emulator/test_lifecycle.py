@@ -63,13 +63,16 @@ def test_a_taken_port_is_an_error(docs: Path) -> None:
 def test_one_that_does_not_come_up_in_time_ends(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given up before its thread serves, it must not serve for ever."""
     monkeypatch.setattr(server, "_START_SECONDS", 0.0)
-    late = Emulator(docs=docs)
-    starting = threading.Thread(target=lambda: outcome.append(_problem(late.start)), daemon=True)
-    outcome: list[BaseException | None] = []
+    outcomes: list[BaseException | None] = []
     with no_new_threads(), no_open_sockets():
-        starting.start()
-        starting.join(10)
-        assert [type(problem) for problem in outcome] == [RuntimeError]
+        while not any(outcomes):  # on a busy machine its thread may serve before anybody has waited
+            late = Emulator(docs=docs)
+            starting = threading.Thread(target=lambda: outcomes.append(_problem(late.start)), daemon=True)  # noqa: B023 - joined
+            starting.start()
+            starting.join(10)
+            assert not starting.is_alive()
+            late.stop()
+    assert type(outcomes[-1]) is RuntimeError
 
 
 def _problem(call: Callable[[], object]) -> BaseException | None:
