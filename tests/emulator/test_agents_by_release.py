@@ -202,8 +202,9 @@ def test_old_agents_take_begin_values_as_keys_of_the_body(serve: Callable[..., A
     session = session_of(api, agent, topic="when the boiler is serviced")
     path = f"/agents/{agent}/completions"
     assert "October" in api.events(path, question="Tell me", session_id=session)[-2]["data"]["answer"]
-    later = api.events(path, question="Tell me", session_id=session, topic="garden hose reaches")[-2]["data"]["answer"]
-    assert ("forty metres" if version == "0.19.1" else "October") in later  # 0.17.2 keeps the values of the session
+    later = api.events(path, question="Tell me", session_id=session, topic="garden hose reaches")[-2]["data"]
+    assert ("forty metres" if version == "0.19.1" else "October") in later["answer"]  # 0.17.2 keeps the session's values
+    assert (later["param"][0]["value"] == "garden hose reaches") == (version == "0.19.1")
 
 
 @pytest.mark.parametrize("version", OLDEST)

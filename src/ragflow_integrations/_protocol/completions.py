@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ragflow_integrations._protocol import arguments, metadata_filters, operations, question_options, retrieval, scope, wire
+from ragflow_integrations._protocol import (
+    agents,
+    arguments,
+    metadata_filters,
+    operations,
+    question_options,
+    retrieval,
+    scope,
+    wire,
+)
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, pairs, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, UnfinishedReply, path
@@ -66,6 +75,8 @@ class Completion:
             marks it.
         first_event_may_be_whole: Whether a reply that is marked as unfinished may be an answer all the same.
         agent_steps: Whether the nodes of an agent are told of.
+        run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
+        session_object: Reads the session of an agent after a run that is in doubt; None if nothing else is.
         is_second: Whether it is the second form of a question whose first failed.
     """
 
@@ -79,6 +90,8 @@ class Completion:
     first_event_may_be_whole: bool = False
     is_second: bool = False
     agent_steps: bool = False
+    run_is_hidden: bool = False
+    session_object: Callable[[], Operation[JsonObject]] | None = None
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
@@ -97,7 +110,7 @@ class Completion:
         return answer
 
     def _about(self) -> Asked:
-        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps)
+        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps, self.run_is_hidden)
 
     def _after_looking_for_session(self, error: RAGFlowError) -> Operation[Completion]:
         if self.is_whole is not None:
@@ -245,9 +258,17 @@ def turn(
             body = {**operations.plain_inputs(options["inputs"]), **body}
         body |= _agent_options(options) | {"stream": True}
         request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
-        exists = partial(_session_exists, asked.id, session_id)
-        steps = options.get("agent_steps", False)
-        return Completion(request, "agent", style, session_id, stream=True, is_whole=exists, agent_steps=steps)
+        return Completion(
+            request,
+            "agent",
+            style,
+            session_id,
+            stream=True,
+            is_whole=partial(_session_exists, asked.id, session_id),
+            agent_steps=options.get("agent_steps", False),
+            run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
+            session_object=partial(agents.session_object, asked.id, session_id, workflow=True),
+        )
     body = {**options.get("variables", {}), **body, **question_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -345,7 +366,7 @@ def _session_exists(agent_id: str, session_id: str) -> Operation[bool]:
     Raises:
         SessionNotFoundError: The agent has no such session.
     """
-    yield from operations.get_agent_session(agent_id, session_id)
+    yield from agents.session_object(agent_id, session_id, workflow=False)
     return False
 
 

@@ -117,10 +117,11 @@ def _of_message(event: dict[str, Any]) -> bool:
 async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
     """Up to 0.19: an agent answers like a chat; a new session only says its opener."""
     call = run.call
-    labels: dict[str, Any] = {"id": run.message_id, "session_id": run.session.id}
+    asks = run.agent.asks
+    values = [{"key": asks, "type": "line", "optional": False, "value": run.inputs.get(asks)}] if asks else []
+    labels: dict[str, Any] = {"id": run.message_id, "session_id": run.session.id, "param": values}
     if run.is_new:
-        opener: dict[str, Any] = {"answer": run.agent.prologue, "reference": {}, "id": None, "session_id": run.session.id}
-        yield call.native(opener, message="")
+        yield call.native(labels | {"answer": run.agent.prologue, "reference": {}, "id": None}, message="")
         yield call.native(True, message="")
         return
     for node in ("Retrieval_0", "Generate_0"):  # which is no text (source: ``canvas_service.py`` of 0.19.1)

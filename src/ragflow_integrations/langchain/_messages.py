@@ -225,17 +225,16 @@ class Asked:
             metadata["structured"] = dict(answer.structured)
         if answer.attachments:
             metadata["attachments"] = [{"id": one.id, "name": one.name, "format": one.format} for one in answer.attachments]
+        counted = answer.usage
         usage = None
-        # Of an agent, RAGFlow tells the total alone, which LangChain could only show as 0 + 0.
-        if (
-            answer.usage is not None
-            and answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-        ):
+        if counted is not None and counted.prompt_tokens is not None and counted.completion_tokens is not None:
             usage = UsageMetadata(
-                input_tokens=answer.usage.prompt_tokens,
-                output_tokens=answer.usage.completion_tokens,
-                total_tokens=answer.usage.total_tokens,
+                input_tokens=counted.prompt_tokens,
+                output_tokens=counted.completion_tokens,
+                total_tokens=counted.total_tokens,
             )
+        elif counted is not None:  # of an agent; LangChain's own type could show it only as 0 + 0
+            metadata["token_usage"] = {"total_tokens": counted.total_tokens}
         return {
             "additional_kwargs": {"citations": _citations(answer, text)},
             "response_metadata": _known(**metadata),

@@ -104,11 +104,12 @@ def usage(answer: Answer) -> dict[str, int] | None:
     """Give the tokens of an answer under the names that token counters read."""
     if answer.usage is None:
         return None
-    return {
+    counted = {
         "prompt_tokens": answer.usage.prompt_tokens,
         "completion_tokens": answer.usage.completion_tokens,
         "total_tokens": answer.usage.total_tokens,
     }
+    return {name: count for name, count in counted.items() if count is not None}
 
 
 def assistant_message(answer: Answer) -> ChatMessage:
