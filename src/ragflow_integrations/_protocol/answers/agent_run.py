@@ -138,10 +138,7 @@ class RunState:
     @classmethod
     def of(cls, session: JsonObject) -> RunState:
         """Read the object of a session."""
-        stored = session.get("dsl")
-        dsl = (
-            wire.parse(stored) if isinstance(stored, str) and stored.lstrip().startswith("{") else wire.mapping(session, "dsl")
-        )
+        dsl = _workflow(session.get("dsl"))
         components = wire.mapping(dsl, "components")
         form_id, form = _form(dsl.get("path"), components)
         errors = session.get("errors")
