@@ -250,7 +250,7 @@ def test_sessions_of_an_agent_with_sources(served: Served) -> None:
     same = next(item for item in served.do(listed) if item.id == answer.session_id)
     assert [bool(message.reference and message.reference.chunks) for message in same.messages] == [
         *[False] * 4,
-        served.within((0, 26, 3)),
+        served.within((0, 26, 2)),
     ]
 
 

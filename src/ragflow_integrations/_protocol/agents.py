@@ -42,7 +42,7 @@ def session_object(agent_id: str, session_id: str, *, workflow: bool) -> Operati
             raise
     else:
         data = wire.mapping(reply, "data")
-        # ≤ 0.26.0 give any agent's session.
+        # ≤ 0.26.2 give any agent's session.
         if data.get("id") == session_id and wire.text(data, "dialog_id", "agent_id") in ("", agent_id):
             one = data
     where = f"client.agents.list_sessions({agent_id!r})"
@@ -53,7 +53,7 @@ def read_session(data: JsonObject, agent_id: str) -> Session:
     """Read a session of an agent.
 
     A session that was made before its first run keeps the reference of its last answer alone: under `reference`, or, in lists,
-    on its first answer, where 0.26.0–0.26.2 have nothing but the keys of the chunks (docs/protocol.md, "Agent sessions").
+    on its first answer, where 0.26.0 and 0.26.1 have nothing but the keys of the chunks (docs/protocol.md, "Agent sessions").
     """
     session = replace(decoders.session(data), chat_id=None, agent_id=agent_id)
     messages = list(session.messages)

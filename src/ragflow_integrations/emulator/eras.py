@@ -145,7 +145,7 @@ class AgentReferences(Enum):
     KEYS = auto()
     """Each chunk is its key, without anything else (source 0.26.0)."""
     CHUNKS = auto()
-    """Chunks, on the first answer of the session instead of the last (source 0.26.3)."""
+    """Chunks, on the first answer of the session instead of the last (from 0.26.2, source)."""
 
 
 class Access(Enum):
@@ -468,7 +468,7 @@ class Era:
     agent_session_lookup_checked: bool = False
     """GET of an unknown session says so; else it is an exception (source 0.25.1 to 0.25.5)."""
     agent_session_owner_checked: bool = False
-    """GET of another agent's session is refused (source 0.26.4)."""
+    """GET of another agent's session is refused (from 0.26.3, source)."""
     agent_unknown_is_500: bool = True
     """An unknown agent or session is an HTML page; else a stream that is cut [08_agent_err_unknown_session]."""
     agent_forgets_session: bool = False
