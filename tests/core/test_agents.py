@@ -207,6 +207,8 @@ def test_the_steps_of_an_agent(served: Served) -> None:
     assert all(step.state == "finished" and step.seconds is not None and step.error is None for step in steps)
     assert "formalized_content" in steps[1].outputs
     assert outcome.text == outcome.answer.text
+    whole = served.driver.fails(lambda client: client.ask(QUESTION, agent_id=served.emulator.agent_id, agent_steps=True))
+    assert type(whole) is InvalidArgumentError
     plain = served.driver.drain(lambda client: client.stream(QUESTION, agent_id=served.emulator.agent_id))
     assert not [event for event in plain.events if isinstance(event, AgentStep)]
 

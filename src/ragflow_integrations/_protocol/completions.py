@@ -162,7 +162,7 @@ def _ready(completion: Completion) -> Operation[Completion]:
 
 
 def check_turn(
-    question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions
+    question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions, *, stream: bool
 ) -> tuple[Subject, CompletionOptions]:
     """Check what a turn of a session is asked with.
 
@@ -171,6 +171,8 @@ def check_turn(
     """
     asked = target(chat_id, agent_id)
     arguments.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
+    if options.get("agent_steps") and not stream:
+        raise InvalidArgumentError("agent_steps", "gives events of a stream; use `client.stream`")
     return asked, question_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
 
 
