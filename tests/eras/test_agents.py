@@ -185,3 +185,17 @@ def test_steps_are_for_the_client() -> None:
             ChatRAGFlow(agent_id="a", client=client).invoke("q", agent_steps=True)
         with pytest.raises(InvalidArgumentError, match="agent_steps"):
             RAGFlowChatEngine(client, agent_id="a", agent_steps=True)
+
+
+async def test_history_of_an_agent(world: World) -> None:
+    """What an engine loads is cited as what it heard, wherever the session keeps the sources of the last answer."""
+    heard = world.engine()
+    answer = heard.chat(QUESTION)
+    loaded = world.engine(session_id=heard.session_id)
+    for message in (loaded.load_history()[-1], (await loaded.aload_history())[-1]):
+        if parts(world.server.version) >= (0, 25, 1):
+            assert message.content == answer.response
+            assert answer.metadata is not None
+            assert message.additional_kwargs["citations"] == answer.metadata["citations"]
+        else:
+            assert FACT in str(message.content)

@@ -20,6 +20,7 @@ from llama_index.core.schema import NodeRelationship, NodeWithScore, ObjectType,
 from llama_index.core.tools import ToolOutput
 
 from ragflow_integrations._adapters import agent_metadata, chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._protocol.answers.keyed_markers import cite_stored
 from ragflow_integrations.citations import cite, rewrite, strip_markers
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import Answer, Message, Reference
@@ -158,8 +159,8 @@ def stored_message(message: Message, style: CitationStyle) -> ChatMessage:
         return ChatMessage(role=MessageRole(message.role), content=message.content)
     reference = message.reference or Reference()
     if isinstance(reference.raw.get("chunks"), Mapping):
-        # An agent's markers hold keys, not positions; only its answers say which.
-        return assistant_message(Answer(text=message.content, reasoning=message.reasoning))
+        text, citations = cite_stored(message.content, reference, style)
+        return assistant_message(Answer(text=text, reasoning=message.reasoning, citations=citations, citation_style=style))
     shown = rewrite(message.content, style)
     return assistant_message(
         Answer(text=shown.text, reasoning=message.reasoning, citations=cite(shown, reference.chunks), citation_style=style)

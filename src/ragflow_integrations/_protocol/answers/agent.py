@@ -107,16 +107,9 @@ class AgentDecoder(NativeDecoder):
                 )
 
     def _keyed(self, value: JsonValue) -> None:
-        found = value.get("chunks") if isinstance(value, dict) else None
-        if isinstance(found, list):
-            found = {str(at): item for at, item in enumerate(found)}
-        if isinstance(found, dict) and found:
+        keyed = keyed_markers.chunks_by_key(value.get("chunks") if isinstance(value, dict) else None)
+        if keyed:
             self._answer.reference = decoders.reference(value)
-            keyed = {
-                int(key): decoders.chunk(item, key=key)
-                for key, item in found.items()
-                if isinstance(item, dict) and key.isdecimal()
-            }
             self._answer.keyed = {**(self._answer.keyed or {}), **keyed}
             self._answer.learn(keyed)
 

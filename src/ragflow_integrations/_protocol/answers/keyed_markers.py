@@ -13,12 +13,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, wire
-from ragflow_integrations.citations import MarkerRewriter
+from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ragflow_integrations.models import Chunk, JsonObject
+    from ragflow_integrations.models import Chunk, Citation, CitationStyle, JsonObject, JsonValue, Reference
 
 _BLANKS = " \t"
 #: Keys are below this number from 0.21 on, and below 100 before, where nothing tells of components.
@@ -105,3 +105,27 @@ def retrieved(data: JsonObject) -> dict[int, Chunk]:
         if chunk.id and f"ID: {key}\n" in shown:
             chunks[key] = chunk
     return chunks
+
+
+def chunks_by_key(found: JsonValue) -> dict[int, Chunk]:
+    """Read the chunks of an agent's reference; a list, of ≤ 0.19.1, has positions for keys."""
+    if isinstance(found, list):
+        found = {str(index): item for index, item in enumerate(found)}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        int(key): decoders.chunk(item, key=key) for key, item in found.items() if isinstance(item, dict) and key.isdecimal()
+    }
+
+
+def cite_stored(text: str, reference: Reference, style: CitationStyle) -> tuple[str, tuple[Citation, ...]]:
+    """Return the text of an agent's stored answer in a style, and its citations, as its stream gave them."""
+    chunks = chunks_by_key(reference.raw.get("chunks"))
+    if style == "bracket":
+        known = KnownMarkers()
+        known.learn(chunks)
+        text = known.only_known(text)
+    cited = [key for key in dict.fromkeys(marker.key for marker in rewrite(text, "raw").markers) if key in chunks]
+    order = {key: number for number, key in enumerate([*cited, *(key for key in chunks if key not in cited)], 1)}
+    shown = rewrite(text, style, lambda key: order.get(key, 0))
+    return shown.text, cite(shown, [chunks[key] for key in order], lambda key: order.get(key, 0) - 1)
