@@ -258,7 +258,7 @@ class Answer:
         input_request: The form an agent waits for, where it has paused.
         trace: Events of an agent's nodes, where `return_trace` asked for them.
         structured: Structured output of an agent's components, by component id (≥ 0.23).
-        attachments: Files that an agent made (≥ 0.24).
+        attachments: Files that an agent made (≥ 0.23).
     """
 
     text: str

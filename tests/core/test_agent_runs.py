@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations import (
+    AgentStep,
     GenerationError,
     StreamInterruptedError,
     TextDelta,
@@ -249,6 +250,19 @@ def test_files_and_structured_output_of_an_agent(connect: Connect) -> None:
     answer = drain(connect, stream).answer
     assert answer.structured == {"Agent:Main": {"price": 12}, "Agent:List": []}
     assert [(one.id, one.name, one.format, one.raw["size"]) for one in answer.attachments] == [("f1", "f1.pdf", "pdf", 3)]
+
+
+def test_steps_begin_and_end(connect: Connect) -> None:
+    """A session that a run has made, without one before it, tells of beginnings too (≥ 0.25.1)."""
+    begun = told("node_started", component_id="Agent:Main", component_name="Writer", inputs=None, thoughts="…")
+    done = told("node_finished", component_id="Agent:Main", component_name="Writer", inputs={}, outputs={}, elapsed_time=0.5)
+    stream = raw(begun, text("Fine."), end(), done, DONE)
+    steps = [one for one in drain(connect, stream, agent_steps=True).events if isinstance(one, AgentStep)]
+    assert [(step.state, step.title, step.seconds) for step in steps] == [
+        ("started", "Writer", None),
+        ("finished", "Writer", 0.5),
+    ]
+    assert not [one for one in drain(connect, stream).events if isinstance(one, AgentStep)]
 
 
 def test_structured_output_is_an_answer_without_a_message(connect: Connect) -> None:
