@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ragflow_integrations.async_client import AsyncRAGFlowClient
-    from ragflow_integrations.models import Chunk, Citation, JsonValue, Timeout
+    from ragflow_integrations.models import Answer, Chunk, Citation, JsonValue, Timeout
 
 G = TypeVar("G")
 T = TypeVar("T")
@@ -122,6 +122,20 @@ class Assistant:
         if self.chat_id is None:
             self.chat_id = (await clients.asynchronous.chats.find(str(self.chat_name))).id
         return self.chat_id
+
+
+def agent_metadata(answer: Answer) -> dict[str, JsonValue]:
+    """Describe in JSON-safe data what an agent's answer has beside its text; None for what it has not.
+
+    Keys: `input_request`, `structured`, `attachments`, `trace`.
+    """
+    form = answer.input_request
+    return {
+        "input_request": None if form is None else {"inputs": dict(form.inputs), "tips": form.tips},
+        "structured": dict(answer.structured) or None,
+        "attachments": [{"id": one.id, "name": one.name, "format": one.format} for one in answer.attachments] or None,
+        "trace": [dict(one) for one in answer.trace] or None,
+    }
 
 
 def chunk_metadata(chunk: Chunk) -> dict[str, JsonValue]:

@@ -8,6 +8,7 @@ import itertools
 import math
 import os
 import weakref
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -207,7 +208,8 @@ class AsyncTransport:
         async def once(exchange: Exchange) -> Connection:
             response = await self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status, _headers(response), coalesce=True)
-            connection = Connection(response, reader, self._settings, exchange, partial(self._is_whole, completion))
+            later = Later(partial(self._is_whole, completion), partial(self._session_object, completion))
+            connection = Connection(response, reader, self._settings, exchange, later)
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 await connection.read_ahead()
             return connection
@@ -226,6 +228,13 @@ class AsyncTransport:
             raise
         except RAGFlowError:
             return False  # the cut itself is the failure to tell of
+
+    async def _session_object(self, completion: Completion) -> JsonObject | None:
+        """Read the session of an agent as it is after a run; None if it cannot be read."""
+        try:
+            return None if completion.session_object is None else await self.run(completion.session_object())
+        except RAGFlowError:
+            return None  # the events of the run must do
 
     async def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> aiohttp.ClientResponse:
         settings = self._settings
@@ -297,6 +306,19 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a stream may have to ask the server once it has ended.
+
+    Attributes:
+        is_whole: Whether a stream that was cut off lacks nothing but its end.
+        session_object: The session of an agent after its run.
+    """
+
+    is_whole: Callable[[], Awaitable[bool]]
+    session_object: Callable[[], Awaitable[JsonObject | None]]
+
+
 class Connection:
     """An open stream: blocks of the response, through the reader.
 
@@ -309,9 +331,9 @@ class Connection:
         reader: AnswerReader,
         settings: Settings,
         exchange: Exchange,
-        is_whole: Callable[[], Awaitable[bool]],
+        later: Later,
     ) -> None:
-        self._is_whole = is_whole
+        self._later = later
         self.held = Held()
         self.reader = reader
         self.ready: list[AnswerEvent] = []
@@ -366,23 +388,39 @@ class Connection:
         if failure is not None:
             self.close(failure)
             raise failure
+        if self.reader.in_doubt:
+            await self._settle()
         if self.reader.done:
-            if self.reader.error is not None:
-                _failures.hide_key(self.reader.error, self._settings)
-            try:
-                await _drain(self._response)
-            finally:
-                self._end(self.reader.error)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Give the connection back after all was read."""
+        if self.reader.error is not None:
+            _failures.hide_key(self.reader.error, self._settings)
+        try:
+            await _drain(self._response)
+        finally:
+            self._end(self.reader.error)
 
     async def _explain_cut(self, failure: RAGFlowError | None) -> RAGFlowError | None:
         """Return the failure to raise for a stream that was cut off: None if the answer is whole all the same."""
         try:
-            if await self._is_whole():
+            if await self._later.is_whole():
                 self.ready += self.reader.complete()
                 return None
         except NotFoundError as missing:
             return missing
         return failure
+
+    async def _settle(self) -> None:
+        """End an answer that is in doubt by what its session says."""
+        try:
+            await _drain(self._response)
+            session = await self._later.session_object()
+        except BaseException as cancelled:  # no `Exception`: the connection may not outlive the task that read it
+            self.close(cancelled)
+            raise
+        self.ready += self.reader.settle(session)
 
     def _left(self, problem: Exception) -> bytes:
         """Give what came before the connection broke: aiohttp has it, and gives its exception first; it comes again."""

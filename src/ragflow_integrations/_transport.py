@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
@@ -256,7 +257,8 @@ class Transport:
         def once(exchange: Exchange) -> AnswerStream:
             response = self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status_code, _headers(response))
-            stream = AnswerStream(response, reader, self._settings, exchange, partial(self._is_whole, completion))
+            later = Later(partial(self._is_whole, completion), partial(self._session_object, completion))
+            stream = AnswerStream(response, reader, self._settings, exchange, later)
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 stream.read_ahead()
             return stream
@@ -275,6 +277,13 @@ class Transport:
             raise
         except RAGFlowError:
             return False  # the cut itself is the failure to tell of
+
+    def _session_object(self, completion: Completion) -> JsonObject | None:
+        """Read the session of an agent as it is after a run; None if it cannot be read."""
+        try:
+            return None if completion.session_object is None else self.run(completion.session_object())
+        except RAGFlowError:
+            return None  # the events of the run must do
 
     def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> requests.Response:
         settings = self._settings
@@ -321,6 +330,19 @@ def _headers(response: requests.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a stream may have to ask the server once it has ended.
+
+    Attributes:
+        is_whole: Whether a stream that was cut off lacks nothing but its end.
+        session_object: The session of an agent after its run.
+    """
+
+    is_whole: Callable[[], bool]
+    session_object: Callable[[], JsonObject | None]
+
+
 class AnswerStream:
     """A streamed answer: iterate it for `AnswerEvent`s; leave it early as you like.
 
@@ -339,9 +361,9 @@ class AnswerStream:
         reader: AnswerReader,
         settings: Settings,
         exchange: Exchange,
-        is_whole: Callable[[], bool],
+        later: Later,
     ) -> None:
-        self._is_whole = is_whole
+        self._later = later
         self.held = Held()
         self._exchange = exchange
         self._response = response
@@ -416,6 +438,9 @@ class AnswerStream:
             self._exchange.end(failure)
             self.close()
             raise failure
+        if self._reader.in_doubt:
+            self._drain()
+            self._ready += self._reader.settle(self._later.session_object())
         if self._reader.done:
             self._drain()
             self._end(self._reader.error)
@@ -423,7 +448,7 @@ class AnswerStream:
     def _explain_cut(self, failure: RAGFlowError | None) -> RAGFlowError | None:
         """Return the failure to raise for a stream that was cut off: None if the answer is whole all the same."""
         try:
-            if self._is_whole():
+            if self._later.is_whole():
                 self._ready += self._reader.complete()
                 return None
         except NotFoundError as missing:

@@ -158,7 +158,7 @@ class AsyncRAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=False)
         prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=False)
         try:
             return await self._transport.ask(prepare)
@@ -179,7 +179,7 @@ class AsyncRAGFlowClient:
         The connection is made, and a refusal raised, by `async with client.stream(…) as stream` or by `await client.stream(…)`.
         Arguments and errors are those of `ask`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=True)
 
         async def connect() -> Connection:
             prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=True)

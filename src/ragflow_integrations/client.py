@@ -150,7 +150,7 @@ class RAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=False)
         prepare, turn = self._take_turn(question, asked, session_id, checked, stream=False)
         try:
             return self._transport.ask(prepare)
@@ -173,7 +173,7 @@ class RAGFlowClient:
         Returns:
             A context manager and iterator of `AnswerEvent`s.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options)
+        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=True)
         prepare, turn = self._take_turn(question, asked, session_id, checked, stream=True)
         try:
             return self._transport.stream(prepare, turn.release)

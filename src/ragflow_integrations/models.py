@@ -200,10 +200,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as the server counts them (RAGFlow ≤ 0.23.1 counts characters, and the prompt is the last question only)."""
+    """Tokens as the server counts them (RAGFlow ≤ 0.23.1 counts characters, and the prompt is the last question only).
 
-    prompt_tokens: int
-    completion_tokens: int
+    Attributes:
+        prompt_tokens: Of the prompt; None if only the total is known, as of an agent's run.
+        completion_tokens: Of the answer; None if only the total is known.
+        total_tokens: Of both.
+        raw: The server's object.
+    """
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
     total_tokens: int
     raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
@@ -251,7 +258,7 @@ class Answer:
         input_request: The form an agent waits for, where it has paused.
         trace: Events of an agent's nodes, where `return_trace` asked for them.
         structured: Structured output of an agent's components, by component id (≥ 0.23).
-        attachments: Files that an agent made (≥ 0.24).
+        attachments: Files that an agent made (≥ 0.23).
     """
 
     text: str

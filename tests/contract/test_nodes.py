@@ -43,7 +43,8 @@ def test_same_list(subject: Subject) -> None:
 def test_metadata(subject: Subject) -> None:
     with Ragflow.answering(answer(*DELTAS)) as server:
         response = subject.engine(server).stream_chat(QUESTION)
-        keys = {"session_id", "message_id", "citations", "usage"}
+        keys = {"session_id", "message_id", "citations", "usage", "finish_reason"}
+        keys |= {"input_request", "structured", "attachments", "trace"}  # of agents
         assert set(response.metadata) == keys
         assert response.metadata["session_id"] == "session-1"
         list(response.response_gen)

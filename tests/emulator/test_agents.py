@@ -93,7 +93,7 @@ def test_a_run_pauses_for_the_user_and_goes_on(api: Api) -> None:
     inputs = {"topic": {"type": "line", "value": "when the boiler is serviced"}}
     events = run(api, "", form=True, session_id=asked["session_id"], inputs=inputs)
     assert "serviced every October" in said(events)
-    assert "serviced every October" in said(run(api, "Tell me", form=True, inputs={"topic": "boiler serviced"}))
+    assert said(run(api, "Tell me", form=True, inputs={"topic": "boiler serviced"})) == ""  # nothing asked for it yet
     reply = api.post(f"/agents/{api.server.form_agent_id}/completions", question="x", stream=False)
     assert reply["data"]["event"] == "user_inputs"
 

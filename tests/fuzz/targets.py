@@ -18,7 +18,7 @@ from tests.fuzz.calls import CALLS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ragflow_integrations import AnswerEvent
+    from ragflow_integrations import AnswerEvent, JsonObject
     from ragflow_integrations._protocol.answers.reader import Route
     from ragflow_integrations._protocol.http import Operation
 
@@ -32,6 +32,8 @@ HEADERS: tuple[dict[str, str], ...] = (
 )
 #: Replies of one input to `replies`.
 SEPARATOR = b"\n---\n"
+#: What is kept of an agent's run, spoiled.
+BROKEN_SESSION: JsonObject = {"dsl": '{"path": ["a", 1], "components": {"a": {"obj": []}}', "errors": 3}
 _CHUNKS = tuple(Chunk(id=str(number)) for number in range(3))
 
 
@@ -53,6 +55,8 @@ def asked(route: Route, style: CitationStyle = "bracket", *, trace: bool = False
 def read(reader: AnswerReader, blocks: Iterator[bytes]) -> list[AnswerEvent]:
     events = [event for block in blocks for event in reader.feed(block)]
     events += reader.finish()
+    if reader.in_doubt:
+        events += reader.settle(BROKEN_SESSION)
     assert reader.done
     assert (reader.answer is None) == (reader.error is not None)
     return events

@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ragflow_integrations._protocol import arguments, metadata_filters, operations, question_options, retrieval, scope, wire
+from ragflow_integrations._protocol import (
+    agents,
+    arguments,
+    metadata_filters,
+    operations,
+    question_options,
+    retrieval,
+    scope,
+    wire,
+)
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, pairs, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, UnfinishedReply, path
@@ -66,6 +75,8 @@ class Completion:
             marks it.
         first_event_may_be_whole: Whether a reply that is marked as unfinished may be an answer all the same.
         agent_steps: Whether the nodes of an agent are told of.
+        run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
+        session_object: Reads the session of an agent after a run that is in doubt; None if nothing else is.
         is_second: Whether it is the second form of a question whose first failed.
     """
 
@@ -79,6 +90,8 @@ class Completion:
     first_event_may_be_whole: bool = False
     is_second: bool = False
     agent_steps: bool = False
+    run_is_hidden: bool = False
+    session_object: Callable[[], Operation[JsonObject]] | None = None
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
@@ -97,7 +110,7 @@ class Completion:
         return answer
 
     def _about(self) -> Asked:
-        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps)
+        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps, self.run_is_hidden)
 
     def _after_looking_for_session(self, error: RAGFlowError) -> Operation[Completion]:
         if self.is_whole is not None:
@@ -149,7 +162,7 @@ def _ready(completion: Completion) -> Operation[Completion]:
 
 
 def check_turn(
-    question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions
+    question: str, chat_id: str | None, agent_id: str | None, options: CompletionOptions, *, stream: bool
 ) -> tuple[Subject, CompletionOptions]:
     """Check what a turn of a session is asked with.
 
@@ -158,6 +171,8 @@ def check_turn(
     """
     asked = target(chat_id, agent_id)
     arguments.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
+    if options.get("agent_steps") and not stream:
+        raise InvalidArgumentError("agent_steps", "gives events of a stream; use `client.stream`")
     return asked, question_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
 
 
@@ -251,9 +266,17 @@ def turn(
             subject=asked,
             part=operations.session_subject(session_id),
         )
-        exists = partial(_session_exists, asked.id, session_id)
-        steps = options.get("agent_steps", False)
-        return Completion(request, "agent", style, session_id, stream=True, is_whole=exists, agent_steps=steps)
+        return Completion(
+            request,
+            "agent",
+            style,
+            session_id,
+            stream=True,
+            is_whole=partial(_session_exists, asked.id, session_id),
+            agent_steps=options.get("agent_steps", False),
+            run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
+            session_object=partial(agents.session_object, asked.id, session_id, workflow=True),
+        )
     body = {**options.get("variables", {}), **body, **question_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -353,7 +376,7 @@ def _session_exists(agent_id: str, session_id: str) -> Operation[bool]:
     Raises:
         SessionNotFoundError: The agent has no such session.
     """
-    yield from operations.get_agent_session(agent_id, session_id)
+    yield from agents.session_object(agent_id, session_id, workflow=False)
     return False
 
 

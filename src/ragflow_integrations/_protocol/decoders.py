@@ -128,12 +128,14 @@ def agent_step(event: str, data: JsonObject) -> AgentStep:
 
 
 def usage(value: JsonValue) -> Usage | None:
-    """Read the OpenAI route's `usage`."""
+    """Read `usage`; of an agent's run, the server counts the total alone [v0.27.0/08_agent_completion_stream_thinking]."""
     if not isinstance(value, dict):
         return None
     prompt = wire.integer(value, "prompt_tokens") or 0
     completion = wire.integer(value, "completion_tokens") or 0
     total = wire.integer(value, "total_tokens")
+    if total and not prompt and not completion:
+        return Usage(prompt_tokens=None, completion_tokens=None, total_tokens=total, raw=value)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -235,19 +237,20 @@ def session(data: JsonObject) -> Session:
     )
 
 
-def _answers(messages: Sequence[Message]) -> list[int]:
+def answers(messages: Sequence[Message]) -> list[int]:
+    """Return where the answers are: assistant's messages behind the first question."""
     asked = next((at for at, item in enumerate(messages) if item.role == "user"), len(messages))
     return [at for at, item in enumerate(messages) if at > asked and item.role == "assistant"]
 
 
 def _shifted(messages: Sequence[Message]) -> bool:
     """Whether references hang one turn early: the opener has one, and the last answer none."""
-    answers = _answers(messages)
-    return bool(answers) and "reference" in messages[0].raw and "reference" not in messages[answers[-1]].raw
+    found = answers(messages)
+    return bool(found) and "reference" in messages[0].raw and "reference" not in messages[found[-1]].raw
 
 
 def _give(messages: list[Message], references: Sequence[Reference]) -> None:
-    for at, given in zip(reversed(_answers(messages)), reversed(references), strict=False):
+    for at, given in zip(reversed(answers(messages)), reversed(references), strict=False):
         messages[at] = replace(messages[at], reference=given)
 
 

@@ -7,9 +7,10 @@ checked before the first request. A listing is checked when it is made, and then
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import arguments, chat_settings, decoders, wire
+from ragflow_integrations._protocol import agents, arguments, chat_settings, decoders, wire
 from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations._protocol.listings import (
@@ -268,18 +269,23 @@ def list_agents(*, title: str | None = None, agent_id: str | None = None) -> Pag
 
 
 def get_agent(agent_id: str) -> Operation[Agent]:
-    """Get an agent."""
+    """Get an agent; listed only if it cannot be read by itself (≤ 0.25.0), since newer lists leave out when it was made."""
     arguments.text("agent_id", agent_id)
-    agents = yield from every(list_agents(agent_id=agent_id))
-    one = agents[0] if agents else None
+    one: Agent | None
+    try:
+        reply = yield Request("GET", path("agents", agent_id), repeat="always", subject=_agent(agent_id))
+    except error_table.EndpointMissing:
+        one = next(iter((yield from every(list_agents(agent_id=agent_id)))), None)
+    else:
+        agent = decoders.agent(wire.mapping(reply, "data"))
+        one = agent if agent.id == agent_id else None
     return found(one, AgentNotFoundError, no_such("agent", agent_id, "agent_id", "client.agents.list()"))
 
 
 def find_agent(title: str) -> Operation[Agent]:
     """Get an agent by its exact title."""
     arguments.text("title", title)
-    agents = yield from every(list_agents(title=title))
-    one = agents[0] if agents else None
+    one = next(iter((yield from every(list_agents(title=title)))), None)
     return found(one, AgentNotFoundError, no_such("agent", title, "the title", "client.agents.list()"))
 
 
@@ -293,7 +299,7 @@ def create_agent_session(
     if inputs and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
         values = plain_inputs(inputs)
     reply = yield Request("POST", where, json=values, subject=_agent(agent_id))
-    return decoders.session(wire.mapping(reply, "data"))
+    return agents.read_session(wire.mapping(reply, "data"), agent_id)
 
 
 def plain_inputs(inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -306,7 +312,8 @@ def plain_inputs(inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> Pages[Session]:
     """List the sessions of an agent, the newest first."""
     filters = {"id": session_id, "dsl": "false"}  # the workflow of each would come with it
-    pages = listing(_agent_sessions(agent_id), decoders.session, ("sessions",), filters, _agent(agent_id))
+    read = partial(agents.read_session, agent_id=agent_id)
+    pages = listing(_agent_sessions(agent_id), read, ("sessions",), filters, _agent(agent_id))
 
     def page(number: int) -> Operation[Page[Session]]:
         try:
@@ -319,20 +326,9 @@ def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> Page
 
 
 def get_agent_session(agent_id: str, session_id: str) -> Operation[Session]:
-    """Get a session of an agent with its messages; listed only if it cannot be read by itself (≤ 0.25.0)."""
-    path_of_one = _agent_sessions(agent_id) + path(arguments.text("session_id", session_id))
-    subject = session_subject(session_id)
-    one: Session | None
-    try:
-        reply = yield Request("GET", path_of_one, repeat="always", subject=subject)
-    except error_table.EndpointMissing:
-        sessions = yield from every(list_agent_sessions(agent_id, session_id=session_id))
-        one = next((session for session in sessions if session.id == session_id), None)
-    else:
-        session = decoders.session(wire.mapping(reply, "data"))
-        one = session if session.id == session_id else None
-    where = f"client.agents.list_sessions({agent_id!r})"
-    return found(one, SessionNotFoundError, no_such("session", session_id, "session_id and agent_id", where))
+    """Get a session of an agent with its messages."""
+    data = yield from agents.session_object(agent_id, session_id, workflow=False)
+    return agents.read_session(data, agent_id)
 
 
 def delete_agent_sessions(agent_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:

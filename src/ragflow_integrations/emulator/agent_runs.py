@@ -1,7 +1,7 @@
 """One run of an agent: the events of its nodes.
 
-The agents have fixed flows: Begin, perhaps a form that asks the user for something, perhaps a retrieval, an agent node
-that writes, and a message node that says it.
+The agents have fixed flows: Begin, perhaps a message and a form that asks the user for something, perhaps a retrieval, an
+agent node that writes, and a message node that says it; or a message node alone, with a fixed text.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator.agent_shapes import TIPS, form_of
 from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
 from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.model import Commands, ModelError, Task
@@ -18,7 +19,7 @@ from ragflow_integrations.emulator.store import new_id
 from ragflow_integrations.emulator.text import count_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from ragflow_integrations.emulator.answering import Hit
     from ragflow_integrations.emulator.calls import Call
@@ -42,13 +43,36 @@ class Run:
 
     def __post_init__(self) -> None:
         self.message_id = new_id()
+        self.resumed = self.session.waits_for_input
         self.era = self.call.era
         self.hits: list[Hit] = []
         self.known: dict[str, str] = {}
         self.reference: dict[str, Any] = {}
         self.text = ""
         self.thought = ""
-        self.failed = False
+        self.greeting = ""
+        self.failure: ModelError | None = None
+        self.path: list[str] = []
+        self.outputs: dict[str, dict[str, Any]] = {}
+        self.errors = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the model failed, or an error of an earlier run stuck."""
+        return self.failure is not None or bool(self.errors)
+
+    @property
+    def said(self) -> str:
+        """All text of the run."""
+        return self.greeting + self.text
+
+    @property
+    def _pauses(self) -> bool:
+        """Whether the run ends with a form: each does that has not begun with one, whatever inputs it was given.
+
+        (Source: the end of ``Canvas.run``, 0.20.5 to 0.27.0.)
+        """
+        return bool(self.agent.asks) and not self.resumed and not self.era.agent_inputs_in_body
 
     # Events
 
@@ -73,6 +97,8 @@ class Run:
 
     def _finished(self, node: str, inputs: dict[str, Any], outputs: dict[str, Any], error: str | None = None) -> dict[str, Any]:
         clock = time.perf_counter()
+        self.path.append(node)
+        self.outputs[node] = outputs
         facts = {
             "inputs": inputs,
             "outputs": outputs | {"_created_time": clock, "_elapsed_time": 0.0005},
@@ -94,8 +120,13 @@ class Run:
         """What the run cost, where the era says so."""
         if not self.era.agent_usage:
             return {}
-        total = 0 if self.failed else count_tokens(self.question) + count_tokens(self.text)
-        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": total, "calls": int(not self.failed)}
+        total = 0 if self.failed or self.agent.says is not None else count_tokens(self.question) + count_tokens(self.text)
+        usage = {
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "total_tokens": total,
+            "calls": 0 if self.failed or self.agent.says is not None else 1,
+        }
         return {"usage": usage}
 
     async def _retrieving(self, question: str) -> AsyncIterator[dict[str, Any]]:
@@ -105,15 +136,15 @@ class Run:
         query = Query(question=plain, dataset_ids=self.agent.dataset_ids, similarity_threshold=_THRESHOLD)
         self.hits = search(self.call.store, query)[:_HITS]
         told = "".join(
-            f"\nID: {agent_key(hit.chunk.id)}\n├── Title: {hit.chunk.document_name}\n└── Content:\n{hit.chunk.content}"
-            for hit in self.hits
+            f"\nID: {self._key(at)}\n├── Title: {hit.chunk.document_name}\n└── Content:\n{hit.chunk.content}"
+            for at, hit in enumerate(self.hits)
         )
         self.known = {"Retrieval:Kb@formalized_content": told}
         outputs = {"formalized_content": told, "json": [shapes.raw_hit(hit, self.era) for hit in self.hits]}
         yield self._finished("Retrieval:Kb", {"query": question}, outputs)
 
     def _key(self, index: int) -> str:
-        return str(agent_key(self.hits[index].chunk.id))
+        return str(agent_key(self.hits[index].chunk.id, self.era.agent_keys))
 
     async def _writing(self, question: str) -> AsyncIterator[dict[str, Any]]:
         """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
@@ -138,20 +169,29 @@ class Run:
                 yield self._message(token.text, number)
                 number += 1
         except ModelError as error:
-            self.failed = True
+            self.failure = error
             if self.era.agent_errors_stick:
                 self.call.backend.agent_errors[self.agent.id] = f"**ERROR**: {error.code} - {error.detail}"
 
+    def _retrieved(self) -> dict[str, Any]:
+        """What was retrieved; chunks are keyed by a hash."""
+        if not self.hits:
+            return {}
+        chunks = {self._key(at): shapes.reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
+        counts = document_counts(self.hits) if self.era.agent_counts_documents else []
+        return {"chunks": chunks, "doc_aggs": {counted["doc_name"]: counted for counted in counts}}
+
     def _ended(self) -> dict[str, Any]:
-        """The event that carries the reference, whose chunks are keyed by a hash."""
-        if self.hits and not self.failed:
-            chunks = {self._key(at): shapes.reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
-            counts = document_counts(self.hits) if self.era.agent_counts_documents else []
-            aggregates = {counted["doc_name"]: counted for counted in counts}
-            self.reference = {"chunks": chunks, "doc_aggs": aggregates}
+        """The event that carries the reference."""
+        cited = "[ID:" in self.text or not self.era.agent_reference_if_cited
+        self.reference = self._retrieved() if cited else {}
         if self.era.agent_null_reference:
             return self._event("message_end", {"reference": self.reference or None})
         return self._event("message_end", {"reference": self.reference} if self.reference else {})
+
+    def _stuck(self, inputs: dict[str, Any], error: str) -> dict[str, Any]:
+        self.errors = error
+        return self._finished("Agent:Main", inputs, {"content": None, "_ERROR": error}, error)
 
     async def _saying(self, question: str) -> AsyncIterator[dict[str, Any]]:
         """The agent node and the message node, which says what the agent writes while it writes."""
@@ -159,36 +199,69 @@ class Run:
         stuck = self.call.backend.agent_errors.get(self.agent.id) if self.is_new else None
         yield self._started("Agent:Main", f"⌛Give me a moment—starting from: \n\n{question}\n\nI’ll figure it out.")
         if stuck:
-            self.failed = True
-            yield self._finished("Agent:Main", inputs, {"content": None, "_ERROR": stuck}, stuck)
+            yield self._stuck(inputs, stuck)
             return
         yield self._started("Message:Out")
         async for event in self._writing(question):
             yield event
         yield self._ended()
         whole = (f"<think>{self.thought}</think>" if self.thought else "") + self.text
-        if not self.failed:
+        if self.failure is None:
             # A session that has failed before keeps the field [08_agent_err_llm_500_in_session_next_turn].
             extra = {"_ERROR": None} if self.session.failed else {}
             yield self._finished("Agent:Main", inputs, {"content": whole} | extra)
+        else:
+            # Nobody is told that the node has failed; the session knows it (source: ``agent/component/llm.py``).
+            self.path.append("Agent:Main")
+            self.outputs["Agent:Main"] = {"content": {}, "_ERROR": f"**ERROR**: {self.failure.code} - {self.failure.detail}"}
         yield self._finished("Message:Out", {"Agent:Main@content": whole}, self._said())
+
+    def _fixed(self, node: str, text: str) -> list[dict[str, Any]]:
+        """A message node that says a fixed text."""
+        told = self._finished(node, {}, {"content": text})
+        return [self._started(node), self._message(text), self._ended(), told]
+
+    def _workflow_finished(self) -> dict[str, Any]:
         clock = time.perf_counter()
         outputs = self._said() | {"_created_time": clock, "_elapsed_time": 0.0005}
         facts = {"inputs": {}, "outputs": outputs, "elapsed_time": 0.001, "created_at": clock}
-        yield self._event("workflow_finished", facts | self.usage())
+        return self._event("workflow_finished", facts | self.usage())
 
     async def _nodes(self) -> AsyncIterator[dict[str, Any]]:
+        agent = self.agent
+        if not self.resumed:
+            for event in self._beginning():
+                yield event
+        if self._pauses:
+            self.path = ["UserFillUp:Ask"]
+            self.outputs["UserFillUp:Ask"] = {"tips": TIPS}
+            yield self._event("user_inputs", {"inputs": form_of(agent), "tips": TIPS})
+            return
+        question = self.question
+        if agent.asks:
+            value = self.inputs.get(agent.asks)
+            filled = value.get("value", "") if isinstance(value, dict) else value or ""
+            yield self._finished("UserFillUp:Ask", {}, {agent.asks: filled})
+            question = f"{question} {filled}".strip()
+        if agent.says is not None:
+            self.text = agent.says
+            for event in self._fixed("Message:Out", agent.says):
+                yield event
+        else:
+            async for event in self._answering(question):
+                yield event
+        if not self.errors:
+            yield self._workflow_finished()
+
+    def _beginning(self) -> Iterator[dict[str, Any]]:
         yield self._event("workflow_started", {"inputs": {}})
         yield self._started("begin")
         yield self._finished("begin", {}, {})
-        question = self.question
-        if self.agent.asks:
-            if not self.inputs:
-                asked = {self.agent.asks: {"type": "line", "name": self.agent.asks, "optional": False, "options": []}}
-                yield self._event("user_inputs", {"inputs": asked, "tips": "Please fill up the form"})
-                return
-            value = self.inputs.get(self.agent.asks)
-            question = f"{question} {value.get('value', '') if isinstance(value, dict) else value or ''}".strip()
+        if self.agent.greets:
+            self.greeting = self.agent.greets
+            yield from self._fixed("Message:Hello", self.greeting)
+
+    async def _answering(self, question: str) -> AsyncIterator[dict[str, Any]]:
         if self.agent.dataset_ids:
             async for event in self._retrieving(question):
                 yield event
@@ -197,15 +270,16 @@ class Run:
 
     def _remember(self) -> None:
         session = self.session
-        session.waits_for_input = bool(self.agent.asks) and not self.inputs
+        session.waits_for_input = self._pauses
         session.pending_question = self.question if session.waits_for_input else ""
         session.failed = self.failed or session.failed
-        if not session.waits_for_input:
-            labels = {"id": self.message_id, "created_at": time.time()}
-            asked = {"role": "user", "content": self.question, "files": []} | labels
-            said = {"role": "assistant", "content": self.text, "reference": self.reference or []} | labels
-            session.messages += [asked, said]
-            session.references.append(self.reference)
+        session.path, session.outputs = self.path, self.outputs
+        if session.source == "agent":
+            session.errors = self.errors
+        labels = {"id": self.message_id, "created_at": time.time()}
+        asked = {"role": "user", "content": self.question, "files": []} | labels
+        session.messages += [asked, {"role": "assistant", "content": self.said} | labels]
+        session.references.append(self._retrieved())
         self.call.store.touch(session)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:

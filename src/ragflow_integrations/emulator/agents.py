@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
 
-from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator import agent_shapes, shapes
 from ragflow_integrations.emulator.agent_runs import Run
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.eras import AgentEvents
@@ -53,35 +53,34 @@ def _lost(call: Call, refusal: Refused) -> Response:
 
 def _prepare(call: Call, agent_id: Any, body: dict[str, Any]) -> Run | Response:
     finish_parsing(call.backend)
+    era = call.era
     agent = call.store.get(Agent, agent_id)
     if agent is None:
         return _lost(call, refuse(103, "Make sure you have permission to access the agent.", data=False))
     is_new = not body.get("session_id")
     if is_new:
+        if era.agent_inputs_in_body and agent.asks and not body.get(agent.asks):
+            return HTMLResponse(_ERROR_PAGE, 500)  # an assertion within the stream (source: ``canvas_service.py`` of 0.19.1)
         session = _new_session(call, agent, str(body.get("user_id") or ""))
         session.messages = []
+        if era.agent_new_api and not era.agent_forgets_session:
+            session.source = "workflow"
     else:
         found = call.store.get(Session, body["session_id"], parent=agent.id)
         if found is None:
-            return _lost(call, refuse(102, "Session not found!"))
+            unknown = f"You don't own the session {body['session_id']}" if era.agent_inputs_in_body else "Session not found!"
+            return _lost(call, refuse(102, unknown))
         session = found
-    question = str(body.get("query") or body.get("question") or "")
-    if session.waits_for_input:
-        question = session.pending_question or question
+    question = str(body.get("query") or body.get("question") or session.pending_question)
     # An empty question repeats the agent's last one [08_agent_completion_empty_question_no_session].
     question = question or call.backend.agent_questions.get(agent.id, "")
     call.backend.agent_questions[agent.id] = question
     inputs = body.get("inputs") or {}
-    if call.era.agent_inputs_in_body:
-        _check_inputs(agent, body)
-        inputs = {agent.asks: {"value": body[agent.asks]}} if agent.asks else {}
+    if era.agent_inputs_in_body:
+        if agent.asks in body and (is_new or era.agent_inputs_at_runs):
+            session.begin_values = {agent.asks: body[agent.asks]}
+        inputs = session.begin_values
     return Run(call=call, agent=agent, session=session, is_new=is_new, question=question, inputs=inputs)
-
-
-def _check_inputs(agent: Agent, body: dict[str, Any]) -> None:
-    """Refuse a body without a value of the begin form."""
-    if agent.asks and not body.get(agent.asks):
-        raise refuse(102, f"`{agent.asks}` with type `line` is required")
 
 
 async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, None]:
@@ -93,34 +92,53 @@ async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, N
 
 
 async def _reply(run: Run) -> Response:
-    """The last event, with the text of all and the reference added to it."""
+    """The last event, with the text of all and the reference added to it.
+
+    In a session, 0.25.1 to 0.26.2 take the last event that a stream would show, and later ones the last of the messages,
+    with the usage (source: ``agent_api.py``) [transcripts/0.27.0-agent_llm_failure].
+    """
+    era = run.era
     last: dict[str, Any] = {}
     async for event in run.events():
-        last = event
-    said = "" if run.failed else run.thought + run.text
+        seen = run.shows(event) if era.agent_new_api and not run.is_new else event
+        if seen is None or (era.agent_new_api and not run.is_new and not era.agent_hides_forms and not _of_message(seen)):
+            continue
+        last = seen
+    said = "" if run.failure and not run.text else run.thought + run.said
     data = {key: value for key, value in last["data"].items() if key != "audio_binary"}
-    return ok(last | {"data": data | {"content": said, "reference": run.reference}})
+    data |= {"content": said, "reference": run.reference}
+    return ok(last | {"data": data | (run.usage() if _of_message(last) else {})})
+
+
+def _of_message(event: dict[str, Any]) -> bool:
+    return event["event"] in ("message", "message_end", "user_inputs")
 
 
 async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
     """Up to 0.19: an agent answers like a chat; a new session only says its opener."""
     call = run.call
-    labels: dict[str, Any] = {"id": run.message_id, "session_id": run.session.id}
+    asks = run.agent.asks
+    values = [{"key": asks, "type": "line", "optional": False, "value": run.inputs.get(asks)}] if asks else []
+    labels: dict[str, Any] = {"id": run.message_id, "session_id": run.session.id, "param": values}
     if run.is_new:
-        opener: dict[str, Any] = {"answer": run.agent.prologue, "reference": {}, "id": None, "session_id": run.session.id}
-        yield call.native(opener, message="")
+        yield call.native(labels | {"answer": run.agent.prologue, "reference": {}, "id": None}, message="")
+        yield call.native(True, message="")
+        return
+    for node in ("Retrieval_0", "Generate_0"):  # which is no text (source: ``canvas_service.py`` of 0.19.1)
+        yield call.native({"answer": f"*'{node}'* is running...🕞", "running_status": True}, message="")
+    async for event in run.events():
+        if event["event"] == "message":
+            whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.said
+            yield call.native({"answer": whole, "reference": []} | labels, message="")
+    failure = run.failure
+    if failure is not None and failure.dropped:
+        yield call.error_event(failure.detail)
     else:
-        for node in ("Retrieval_0", "Generate_0"):  # which is no text (source: ``canvas_service.py`` of 0.19.1)
-            status = {"answer": f"*'{node}'* is running...🕞", "running_status": True, "reference": []}
-            yield call.native(status | labels, message="")
-        async for event in run.events():
-            if event["event"] == "message":
-                whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.text
-                yield call.native({"answer": whole, "reference": []} | labels, message="")
         chunks = list(run.reference.get("chunks", {}).values())
         aggregates = list(run.reference.get("doc_aggs", {}).values())
         reference = {"chunks": chunks, "doc_aggs": aggregates, "total": len(chunks)} if chunks else {}
-        yield call.native({"answer": run.text, "reference": reference} | labels, message="")
+        text = run.said if failure is None else f"{run.said}\n**ERROR**: {failure.detail}"  # (source: ``chat_model.py``)
+        yield call.native({"answer": text, "reference": reference} | labels, message="")
     yield call.native(True, message="")
 
 
@@ -244,16 +262,25 @@ async def list_agents(call: Call) -> Response:
     """``GET /agents``: newer releases ignore ``id`` and ``title`` [08_agent_list_unknown_id]."""
     agents = call.store.all(Agent)
     if call.era.agent_canvas_list:
-        page = [shapes.agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
+        page = [agent_shapes.agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
         return ok({"canvas": page, "total": len(agents)}, "success")
     found = find(agents, id=call.query("id"), title=call.query("title"))
     if not found and (call.query("id") or call.query("title")):
         raise refuse(102, "The agent doesn't exist.")
-    return ok([shapes.agent_object(call.era, agent, listed=True) for agent in call.page(found)])
+    return ok([agent_shapes.agent_object(call.era, agent, listed=True) for agent in call.page(found)])
 
 
-def _agent(call: Call, message: str) -> Agent:
+def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
+    """The agent of a request.
+
+    Args:
+        call: The request.
+        message: What an unknown one is refused with, with code 102.
+        access: Whether newer releases check the access first, with code 103.
+    """
     agent = call.store.get(Agent, call.arg("agent_id"))
+    if agent is None and access and call.era.agent_no_access is not None:
+        raise refuse(103, call.era.agent_no_access, data=False)
     if agent is None:
         raise refuse(102, message)
     return agent
@@ -261,14 +288,14 @@ def _agent(call: Call, message: str) -> Agent:
 
 async def get_agent(call: Call) -> Response:
     """``GET /agents/{agent_id}``."""
-    return ok(shapes.agent_object(call.era, _agent(call, "canvas not found.")), "success")
+    return ok(agent_shapes.agent_object(call.era, _agent(call, "canvas not found.", access=False)), "success")
 
 
 async def reset_agent(call: Call) -> Response:
     """``POST /agents/{agent_id}/reset``: forgets the error that sticks to the agent."""
-    agent = _agent(call, "canvas not found.")
+    agent = _agent(call, "canvas not found.", access=False)
     call.backend.agent_errors.pop(agent.id, None)
-    return ok(shapes.agent_dsl(agent), "success")
+    return ok(agent_shapes.agent_dsl(agent), "success")
 
 
 def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
@@ -281,10 +308,14 @@ def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
 async def create_session(call: Call) -> Response:
     """``POST /agents/{agent_id}/sessions``."""
     agent = _agent(call, "Agent not found.")
-    if call.era.agent_inputs_in_body:
-        _check_inputs(agent, await call.body())
+    body = await call.body() if call.era.agent_inputs_in_body else {}
+    if call.era.agent_inputs_in_body and agent.asks and not body.get(agent.asks):
+        raise refuse(102, f"`{agent.asks}` with type `line` is required")
     session = _new_session(call, agent, str(call.query("user_id") or ""))
-    return ok(shapes.agent_session_object(call.era, agent, session, created=True))
+    if agent.asks in body:
+        session.begin_values = {agent.asks: body[agent.asks]}
+        call.store.put(session)
+    return ok(agent_shapes.created_session(call.era, agent, session))
 
 
 async def list_sessions(call: Call) -> Response:
@@ -292,21 +323,27 @@ async def list_sessions(call: Call) -> Response:
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}.")
     found = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
     page = []
-    if call.era.agent_cited_list_fails and any(reference for session in found for reference in session.references):
-        raise Refused(crashed(AttributeError("'str' object has no attribute 'get'")))
     for session in call.page(found):
-        seen = shapes.agent_session_object(call.era, agent, session)
-        page.append(seen if (call.query("dsl") or "true").lower() == "false" else seen | {"dsl": shapes.agent_dsl(agent)})
+        try:
+            messages = agent_shapes.listed_messages(call.era, session)
+        except AttributeError as error:
+            raise Refused(crashed(error)) from error
+        seen = agent_shapes.listed_session(call.era, agent, session, messages)
+        with_dsl = (call.query("dsl") or "true").lower() != "false"
+        page.append(seen | {"dsl": agent_shapes.agent_dsl(agent, session)} if with_dsl else seen)
     return ok(page, "success", total=len(found)) if call.era.agent_new_api else ok(page)
 
 
 async def get_session(call: Call) -> Response:
     """``GET /agents/{agent_id}/sessions/{session_id}``."""
     agent = _agent(call, "canvas not found.")
-    session = call.store.get(Session, call.arg("session_id"), parent=agent.id)
-    if session is None:
+    session = call.store.get(Session, call.arg("session_id"))
+    if session is None and not call.era.agent_session_lookup_checked:
+        raise Refused(crashed(AttributeError("'NoneType' object has no attribute 'to_dict'")))
+    if session is None or (session.owner_id != agent.id and call.era.agent_session_owner_checked):
         raise refuse(102, "Session not found!")
-    return ok(shapes.agent_session_detail(call.era, agent, session), "success")
+    owner = call.store.get(Agent, session.owner_id) or agent
+    return ok(agent_shapes.session_detail(call.era, owner, session), "success")
 
 
 async def delete_sessions(call: Call) -> Response:

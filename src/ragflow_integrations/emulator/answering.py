@@ -26,7 +26,6 @@ _MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
 _CLOSERS: Final = ".!?。！？"
 _CLAIM: Final = re.compile(rf"[^{_CLOSERS}\n]+[{_CLOSERS}]*")
 _FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_AGENT_KEYS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -152,9 +151,9 @@ def highlight(text: str, question: str) -> str:
     return re.sub(r"\w+", lambda word: f"<em>{word[0]}</em>" if wanted & {*terms(word[0])} else word[0], text)
 
 
-def agent_key(chunk_id: str) -> int:
-    """The number by which agents refer to a chunk: a hash of its id, below 500, and not an index."""
-    return int(hashlib.sha1(chunk_id.encode(), usedforsecurity=False).hexdigest(), 16) % _AGENT_KEYS
+def agent_key(chunk_id: str, below: int) -> int:
+    """The number by which agents refer to a chunk: a hash of its id, and not an index."""
+    return int(hashlib.sha1(chunk_id.encode(), usedforsecurity=False).hexdigest(), 16) % below
 
 
 def place_marker(sentence: str, marker: str) -> str:

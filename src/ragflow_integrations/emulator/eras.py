@@ -135,6 +135,19 @@ class DeepResearch(Enum):
     """As an empty block of thinking; the stateless route does none, and replies are whole (source)."""
 
 
+class AgentReferences(Enum):
+    """What a list of an agent's sessions makes of the references of answers."""
+
+    NONE = auto()
+    """They are empty [transcripts/agent-0.24.0-raw]."""
+    FAIL = auto()
+    """It fails over the first source: ``'str' object has no attribute 'get'`` (seen on 0.25.6; source 0.25.1)."""
+    KEYS = auto()
+    """Each chunk is its key, without anything else (source 0.26.0)."""
+    CHUNKS = auto()
+    """Chunks, on the first answer of the session instead of the last (from 0.26.2, source)."""
+
+
 class Access(Enum):
     """Who may call a route."""
 
@@ -486,8 +499,20 @@ class Era:
     """Values of the begin form are keys of the body itself, also when a session is made (source: 0.19.1)."""
     agent_hides_forms: bool = True
     """``user_inputs`` is left out of runs in a session [form-0.23.1] [form-0.25.6]; from 0.26.3 it comes (source)."""
-    agent_cited_list_fails: bool = False
-    """Sessions cannot be listed once one has an answer with sources (seen on 0.25.6; source 0.25.1)."""
+    agent_inputs_at_runs: bool = False
+    """A run in a session takes new values of the begin form; else those of its creation stay (source 0.19.0, 0.19.1)."""
+    agent_references: AgentReferences = AgentReferences.NONE
+    agent_reference_if_cited: bool = True
+    """``message_end`` has the reference only if the text has a marker; else whenever something was retrieved
+    [transcripts/agent-0.24.0-raw] [transcripts/agent-0.25.6-raw]."""
+    agent_keys: int = 100
+    """Keys of a reference are hashes below this number [v0.20.5/08_agent_kb_completion_stream]."""
+    agent_no_access: str | None = None
+    """What the routes of sessions say of an unknown agent, with code 103; None: their own words, with code 102."""
+    agent_session_lookup_checked: bool = False
+    """GET of an unknown session says so; else it is an exception (source 0.25.1 to 0.25.5)."""
+    agent_session_owner_checked: bool = False
+    """GET of another agent's session is refused (from 0.26.3, source)."""
     agent_unknown_is_500: bool = True
     """An unknown agent or session is an HTML page; else a stream that is cut [08_agent_err_unknown_session]."""
     agent_forgets_session: bool = False
@@ -499,6 +524,7 @@ class Era:
     """Some ``message`` events carry ``audio_binary``."""
     agent_downloads: bool = False
     agent_usage: bool = False
+    """Runs in a session tell what they cost, at the end (from 0.26.3, source)."""
     agent_openai_full_chunks: bool = False
     agent_openai_created: bool = False
     agent_errors_stick: bool = False
@@ -519,6 +545,7 @@ _V0_19_1: Final = replace(
     unknown_embedding_model=(101, "Unsupported model: <{name}>"),
     embedding_model_fixed="When chunk_num ({chunks}) > 0, embedding_model must remain {model}",
     unknown_chunk=(404, "Chunk not found: {dataset}/{chunk}"),
+    agent_inputs_at_runs=True,
     chunk_alone_needs_image=False,
     window=Window.ONE_WINDOW,
     threshold_skips_documents=True,
@@ -564,6 +591,7 @@ _V0_21_1: Final = replace(
     _V0_20_5,
     version="0.21.1",
     further_file_types=("jsonl", "ldjson", "msg", "mkv"),
+    agent_keys=500,
     window=Window.FIRST_PAGE,
 )
 
@@ -654,7 +682,9 @@ _V0_25_1: Final = replace(
     stores_broken_pdfs=True,
     upload_unknown_dataset_raises=False,
     unknown_chunk=(102, "Chunk not found: {dataset}/{chunk}"),
-    agent_cited_list_fails=True,
+    agent_references=AgentReferences.FAIL,
+    agent_reference_if_cited=False,
+    agent_no_access="Only owner of canvas authorized for this operation.",
     window=Window.RERANKED_64,
     threshold_skips_documents=True,
     retrieval_metadata_values=None,
@@ -709,6 +739,7 @@ _V0_25_3: Final = replace(
     _V0_25_1,
     version="0.25.3",
     document_delete=DocumentDelete.ALL_OR_NONE,
+    agent_no_access="Make sure you have permission to access the agent.",
     deep_research=DeepResearch.MARKS,
     metadata_in_hits=True,
     threshold_skips_documents=False,
@@ -717,6 +748,7 @@ _V0_25_3: Final = replace(
 _V0_25_6: Final = replace(
     _V0_25_3,
     version="0.25.6",
+    agent_session_lookup_checked=True,
     bad_json_completion=BadBody.BAD_REQUEST,
     plain_body=PlainBody.FORM_ERROR,
     session_keeps_user_id=False,
@@ -734,7 +766,7 @@ _V0_26_0: Final = replace(
     _V0_25_6,
     version="0.26.0",
     unknown_embedding_model=(102, "Provider {provider} not found for model {model}."),
-    agent_cited_list_fails=False,
+    agent_references=AgentReferences.KEYS,
     models_have_providers=True,
     window=Window.ALIGNED,
     metadata_combining=Combining.RIGHT,
@@ -751,7 +783,10 @@ _V0_26_0: Final = replace(
 _V0_26_4: Final = replace(
     _V0_26_0,
     version="0.26.4",
+    agent_usage=True,
     agent_hides_forms=False,
+    agent_references=AgentReferences.CHUNKS,
+    agent_session_owner_checked=True,
     uploads_name_stored=True,
     final_has_text=False,
     empty_response_events=2,
@@ -784,7 +819,6 @@ _V0_27_0: Final = replace(
     parse_route=True,
     agent_list_keys=("tags", "canvas_type", "type"),
     agent_audio=False,
-    agent_usage=True,
     agent_openai_full_chunks=True,
     agent_openai_created=True,
     agent_errors_stick=True,

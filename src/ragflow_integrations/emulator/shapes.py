@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.emulator.answering import Hit
     from ragflow_integrations.emulator.eras import Era
-    from ragflow_integrations.emulator.store import Agent, Chat, Record, Session, Store
+    from ragflow_integrations.emulator.store import Chat, Record, Session, Store
 
 TENANT: Final = "0e8a9978e6bf11f199fc02fc00000001"
 """The id of the only user."""
@@ -96,7 +96,8 @@ def _date(era: Era, milliseconds: int) -> str:
     return formatdate(milliseconds / 1000, usegmt=True)
 
 
-def _times(era: Era, record: Record) -> dict[str, Any]:
+def times(era: Era, record: Record) -> dict[str, Any]:
+    """When an object was made and last changed."""
     return {
         "create_date": _date(era, record.created),
         "create_time": record.created,
@@ -143,7 +144,7 @@ def _old_chat(store: Store, era: Era, chat: Chat, *, listed: bool) -> dict[str, 
         "prompt_type": "simple",
         "status": "1",
         "tenant_id": TENANT,
-    } | _times(era, chat)
+    } | times(era, chat)
     if era.chat_has_metadata_filter:
         seen["meta_data_filter"] = chat.meta_data_filter
     if not listed:
@@ -186,7 +187,7 @@ def chat_object(store: Store, era: Era, chat: Chat, *, listed: bool = False) -> 
         "top_k": chat.top_k,
         "top_n": chat.top_n,
         "vector_similarity_weight": chat.vector_similarity_weight,
-    } | _times(era, chat)
+    } | times(era, chat)
     if listed:
         del seen["create_date"], seen["update_date"]
         return seen | {"nickname": NICKNAME, "tenant_avatar": None}
@@ -239,7 +240,7 @@ def session_object(era: Era, session: Session, *, avatar: bool = False, created:
         "chat_id": session.owner_id,
         "name": session.name,
         "user_id": session.user_id,
-    } | _times(era, session)
+    } | times(era, session)
     if era.history is History.TOP_LEVEL:
         seen |= {"messages": session.messages, "reference": session.references}
         return seen | {"avatar": ""} if avatar else seen
@@ -270,7 +271,7 @@ def _dataset_facts(era: Era, dataset: Dataset) -> dict[str, Any]:
             "tenant_id": TENANT,
             "vector_similarity_weight": 0.3,
         }
-        | _times(era, dataset)
+        | times(era, dataset)
         | _nulls(era)
         | ({"pipeline_id": None} if era.dataset_tasks else {})
     )
@@ -371,7 +372,7 @@ def document_object(store: Store, era: Era, document: Document, *, beside_chunks
             "thumbnail": "",
             "type": "doc",
         }
-        | _times(era, document)
+        | times(era, document)
         | {key: optional[key] for key in keys}
     )
 
@@ -490,88 +491,3 @@ def raw_hit(hit: Hit, era: Era) -> dict[str, Any]:
     } | _scores(hit)
     extra: dict[str, Any] = {"row_id": None, "tag_kwd": []}
     return seen | {key: extra[key] for key in extra if key in era.hit_keys}
-
-
-# Agents
-
-
-def agent_dsl(agent: Agent) -> dict[str, Any]:
-    """The workflow of an agent: Begin, perhaps a form and a retrieval, an agent node, and a message node."""
-    names = ["begin"]
-    names += ["UserFillUp:Ask"] if agent.asks else []
-    names += ["Retrieval:Kb"] if agent.dataset_ids else []
-    names += ["Agent:Main", "Message:Out"]
-    params: dict[str, dict[str, Any]] = {
-        "begin": {"mode": "conversational", "prologue": agent.prologue, "inputs": {}},
-        "UserFillUp:Ask": {"inputs": {agent.asks: {"type": "line", "name": agent.asks, "optional": False}}},
-        "Retrieval:Kb": {"kb_ids": agent.dataset_ids, "query": "sys.query"},
-        "Agent:Main": {"llm_id": CHAT_MODEL, "cite": True, "prompts": [{"role": "user", "content": "{sys.query}"}]},
-        "Message:Out": {"content": ["{Agent:Main@content}"]},
-    }
-    components = {
-        name: {
-            "obj": {"component_name": name.partition(":")[0].capitalize(), "params": params[name]},
-            "upstream": names[max(at - 1, 0) : at],
-            "downstream": names[at + 1 : at + 2],
-        }
-        for at, name in enumerate(names)
-    }
-    return {
-        "components": components,
-        "globals": {"sys.query": "", "sys.user_id": "", "sys.conversation_turns": 0, "sys.files": []},
-        "graph": {"nodes": [], "edges": []},
-        "history": [],
-        "memory": [],
-        "messages": [],
-        "path": [],
-        "retrieval": [],
-        "task_id": agent.id,
-        "variables": {},
-    }
-
-
-def agent_object(era: Era, agent: Agent, *, listed: bool = False) -> dict[str, Any]:
-    """An agent."""
-    facts: dict[str, Any] = {
-        "id": agent.id,
-        "title": agent.title,
-        "avatar": None,
-        "canvas_category": "agent_canvas",
-        "description": agent.description,
-        "permission": "me",
-    }
-    if not era.agent_canvas_list:
-        facts |= {"canvas_type": None, "dsl": agent_dsl(agent), "user_id": TENANT}
-        return facts | _times(era, agent)
-    facts |= {"nickname": NICKNAME, "tenant_avatar": None}
-    if not listed:
-        facts |= {"dsl": agent_dsl(agent), "last_publish_time": None, "user_id": TENANT}
-        return facts | _times(era, agent)
-    optional = {"tags": "", "canvas_type": "", "type": "agent"}
-    facts |= {"release_time": None, "tenant_id": TENANT, "update_time": agent.updated}
-    return facts | {key: optional[key] for key in era.agent_list_keys}
-
-
-def _agent_owner(agent: Agent) -> dict[str, Any]:
-    version = f"{NICKNAME}_{agent.title}_{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(agent.created / 1000))}"
-    return {"exp_user_id": TENANT, "name": "", "version_title": version}
-
-
-def agent_session_object(era: Era, agent: Agent, session: Session, *, created: bool = False) -> dict[str, Any]:
-    """A session of an agent, as its creation or its list answers it."""
-    facts: dict[str, Any] = {"id": session.id, "agent_id": agent.id, "source": "agent", "user_id": session.user_id}
-    if era.agent_new_api:
-        facts |= _agent_owner(agent)
-    elif era.agent_session_named and not created:
-        facts |= {"exp_user_id": None, "name": None}
-    if created:
-        return facts | {"dsl": agent_dsl(agent), era.agent_session_key: session.messages}
-    facts |= {"duration": 0.0, "errors": None, "round": 0, "thumb_up": 0, "tokens": 0}
-    return facts | {era.agent_session_list_key: session.messages} | _times(era, session)
-
-
-def agent_session_detail(era: Era, agent: Agent, session: Session) -> dict[str, Any]:
-    """A session of an agent, as a GET of it answers: under the database's own names."""
-    seen = agent_session_object(era, agent, session) | {"dsl": agent_dsl(agent), "reference": session.references}
-    del seen["agent_id"]
-    return seen | {"dialog_id": agent.id}

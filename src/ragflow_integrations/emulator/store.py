@@ -148,6 +148,10 @@ class Agent(Record):
     dataset_ids: list[str] = field(default_factory=list)
     asks: str | None = None
     """The key of the input that the flow asks the user for before it answers."""
+    says: str | None = None
+    """A fixed text that the flow answers with, without retrieval and model."""
+    greets: str = ""
+    """A fixed text that the flow says before it asks for something."""
 
 
 @dataclass(kw_only=True)
@@ -162,6 +166,16 @@ class Session(Record):
     waits_for_input: bool = False
     pending_question: str = ""
     failed: bool = False
+    source: str = "agent"
+    """``workflow`` for an agent's session that a run has made, on releases that keep the two apart."""
+    begin_values: dict[str, Any] = field(default_factory=dict)
+    """Values of an agent's begin form, on releases that take them when the session is made."""
+    path: list[str] = field(default_factory=list)
+    """The nodes that an agent's last run went through, or the form that it waits for."""
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the nodes of an agent's last run made."""
+    errors: str | None = None
+    """What an agent's last run failed with, if that ended it."""
 
     @property
     def parent(self) -> str:

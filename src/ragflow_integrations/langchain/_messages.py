@@ -13,7 +13,7 @@ from langchain_core.messages.content import Citation
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from ragflow_integrations import models
-from ragflow_integrations._adapters import chunk_metadata
+from ragflow_integrations._adapters import agent_metadata, chunk_metadata
 from ragflow_integrations.citations import strip_markers
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.langchain._compat import PROVIDER, citations_of
@@ -217,25 +217,17 @@ class Asked:
         if answer.timings is not None:
             timings = answer.timings
             metadata["timings"] = _known(total=timings.total, retrieval=timings.retrieval, generation=timings.generation)
-        if answer.input_request is not None:
-            metadata["input_request"] = {"inputs": dict(answer.input_request.inputs), "tips": answer.input_request.tips}
-        if answer.trace:
-            metadata["trace"] = list(answer.trace)
-        if answer.structured:
-            metadata["structured"] = dict(answer.structured)
-        if answer.attachments:
-            metadata["attachments"] = [{"id": one.id, "name": one.name, "format": one.format} for one in answer.attachments]
+        metadata |= agent_metadata(answer)
+        counted = answer.usage
         usage = None
-        # Of an agent, RAGFlow tells the total alone, which LangChain could only show as 0 + 0.
-        if (
-            answer.usage is not None
-            and answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-        ):
+        if counted is not None and counted.prompt_tokens is not None and counted.completion_tokens is not None:
             usage = UsageMetadata(
-                input_tokens=answer.usage.prompt_tokens,
-                output_tokens=answer.usage.completion_tokens,
-                total_tokens=answer.usage.total_tokens,
+                input_tokens=counted.prompt_tokens,
+                output_tokens=counted.completion_tokens,
+                total_tokens=counted.total_tokens,
             )
+        elif counted is not None:  # of an agent; LangChain's own type could show it only as 0 + 0
+            metadata["token_usage"] = {"total_tokens": counted.total_tokens}
         return {
             "additional_kwargs": {"citations": _citations(answer, text)},
             "response_metadata": _known(**metadata),

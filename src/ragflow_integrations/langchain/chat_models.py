@@ -171,8 +171,9 @@ class ChatRAGFlow(BaseChatModel, Connected):
     Response metadata:
         `model_provider`, `model_name`, `chat_id` or `agent_id`, `session_id` and `message_id` in a session, `finish_reason`,
         `reference` (all retrieved chunks in the server's order, cited or not), `timings` in seconds where the server reports
-        them, `final_answer` where the server's final text differs from what it streamed, `input_request` where an agent waits
-        for a form, `trace`. `usage_metadata` where the server counts tokens.
+        them, `final_answer` where the server's final text differs from what it streamed, and of an agent
+        `input_request`, the form it waits for, `structured` output by component, `attachments` (files it made) and `trace`.
+        `usage_metadata` where the server counts tokens; of an agent it knows the total alone: `token_usage`.
 
         >>> sorted(message.response_metadata["reference"])
         ['chunks', 'documents', 'total']
@@ -331,7 +332,9 @@ class ChatRAGFlow(BaseChatModel, Connected):
             created = None
             try:
                 if self.agent_id is not None:
-                    created = (yield client.agents.create_session(self.agent_id)).id
+                    # Up to 0.19.1 the values of an agent's begin form are needed here.
+                    inputs = turn.arguments.get("inputs")
+                    created = (yield client.agents.create_session(self.agent_id, inputs=inputs)).id
                 else:
                     created = (yield client.sessions.create(turn.arguments["chat_id"])).id
             finally:

@@ -19,7 +19,8 @@ from llama_index.core.base.response.schema import Response
 from llama_index.core.schema import NodeRelationship, NodeWithScore, ObjectType, RelatedNodeInfo, TextNode
 from llama_index.core.tools import ToolOutput
 
-from ragflow_integrations._adapters import chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._adapters import agent_metadata, chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._protocol.answers.keyed_markers import cite_stored
 from ragflow_integrations.citations import cite, rewrite, strip_markers
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import Answer, Message, Reference
@@ -90,13 +91,14 @@ def source(question: str, found: list[NodeWithScore]) -> ToolOutput:
 
 def metadata(session_id: str | None, answer: Answer | None = None) -> dict[str, Any]:
     """Describe an answer: the same keys for every kind of response, before the answer and after it."""
-    if answer is None:
-        return {"session_id": session_id, "message_id": None, "citations": [], "usage": None}
+    given = answer or Answer(text="")
     return {
-        "session_id": answer.session_id or session_id,
-        "message_id": answer.message_id,
-        "citations": [citation_data(citation) for citation in answer.citations],
-        "usage": usage(answer),
+        "session_id": given.session_id or session_id,
+        "message_id": given.message_id,
+        "citations": [citation_data(citation) for citation in given.citations],
+        "usage": usage(given),
+        "finish_reason": given.finish_reason,
+        **agent_metadata(given),
     }
 
 
@@ -104,11 +106,12 @@ def usage(answer: Answer) -> dict[str, int] | None:
     """Give the tokens of an answer under the names that token counters read."""
     if answer.usage is None:
         return None
-    return {
+    counted = {
         "prompt_tokens": answer.usage.prompt_tokens,
         "completion_tokens": answer.usage.completion_tokens,
         "total_tokens": answer.usage.total_tokens,
     }
+    return {name: count for name, count in counted.items() if count is not None}
 
 
 def assistant_message(answer: Answer) -> ChatMessage:
@@ -117,8 +120,7 @@ def assistant_message(answer: Answer) -> ChatMessage:
     blocks.append(TextBlock(text=answer.text))
     blocks += [_citation_block(citation) for citation in answer.citations]
     extra: dict[str, Any] = {"citations": [citation_data(citation) for citation in answer.citations]}
-    if answer.input_request is not None:
-        extra["input_request"] = {"inputs": dict(answer.input_request.inputs), "tips": answer.input_request.tips}
+    extra |= {name: value for name, value in agent_metadata(answer).items() if value is not None and name != "trace"}
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
 
 
@@ -157,8 +159,8 @@ def stored_message(message: Message, style: CitationStyle) -> ChatMessage:
         return ChatMessage(role=MessageRole(message.role), content=message.content)
     reference = message.reference or Reference()
     if isinstance(reference.raw.get("chunks"), Mapping):
-        # An agent's markers hold keys, not positions; only its answers say which.
-        return assistant_message(Answer(text=message.content, reasoning=message.reasoning))
+        text, citations = cite_stored(message.content, reference, style)
+        return assistant_message(Answer(text=text, reasoning=message.reasoning, citations=citations, citation_style=style))
     shown = rewrite(message.content, style)
     return assistant_message(
         Answer(text=shown.text, reasoning=message.reasoning, citations=cite(shown, reference.chunks), citation_style=style)

@@ -98,14 +98,14 @@ class Respondent:
         client, chat_id = self.clients.sync, self.chat_id()
         if chat_id is not None:
             return client.sessions.create(chat_id)
-        return client.agents.create_session(str(self.agent_id))
+        return client.agents.create_session(str(self.agent_id), inputs=self.options.get("inputs"))
 
     async def acreate_session(self) -> Session:
         """Begin a conversation that the server keeps, asynchronously."""
         client, chat_id = self.clients.asynchronous, await self.achat_id()
         if chat_id is not None:
             return await client.sessions.create(chat_id)
-        return await client.agents.create_session(str(self.agent_id))
+        return await client.agents.create_session(str(self.agent_id), inputs=self.options.get("inputs"))
 
     def get_session(self, session_id: str) -> Session:
         """Get a conversation."""
@@ -160,6 +160,8 @@ def _known(options: Mapping[str, object]) -> CompletionOptions:
     for name in options:
         if name not in known:
             raise InvalidArgumentError(name, f"is not an option; there are {', '.join(sorted(known))}")
+    if options.get("agent_steps"):
+        raise InvalidArgumentError("agent_steps", "gives events for which LlamaIndex has no place; use `client.stream`")
     given = cast("CompletionOptions", {name: value for name, value in options.items() if value is not None})
     check_style(given.get("citation_style", "bracket"))
     return given

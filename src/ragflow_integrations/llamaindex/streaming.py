@@ -32,7 +32,8 @@ class RAGFlowStreamingChatResponse(StreamingAgentChatResponse):
         response: The server's final text, or as much as came; also `str(response)`.
         source_nodes: Everything retrieved, in the server's order; filled when the answer is whole.
         sources: The retrieval as a `ToolOutput`.
-        metadata: `session_id`, `message_id`, `citations`, `usage`.
+        metadata: `session_id`, `message_id`, `citations`, `usage`, `finish_reason`; of agents `input_request`, `structured`,
+            `attachments`, `trace`.
         exception: What ended the answer early, if it was an error.
 
     Example:

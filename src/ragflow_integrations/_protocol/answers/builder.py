@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import failures, thinking
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
-from ragflow_integrations.errors import UnsupportedByServerError
 from ragflow_integrations.models import (
     AgentStep,
     Answer,
@@ -25,6 +24,8 @@ from ragflow_integrations.models import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ragflow_integrations._protocol.answers.agent_run import AgentRun
+    from ragflow_integrations._protocol.answers.keyed_markers import KnownMarkers
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import Chunk, JsonObject, JsonValue, Timings, Usage
 
@@ -49,14 +50,15 @@ class AnswerBuilder:
     timings: Timings | None = None
     complete_text: str | None = None
     keyed: dict[int, Chunk] | None = None  # agents' chunks, by the keys their markers hold
-    failed: str | None = None  # a failure the server reported beside the text
     ended: bool = False  # all was said; 0.25.3 ends an agent's stream without a terminator after that
     input_request: InputRequest | None = None
     agent_id: str | None = None
     by_key: bool = False
+    markers: KnownMarkers | None = None  # of agents, if markers are shown as numbers
+    retrieved: dict[int, Chunk] = field(default_factory=dict)  # what an agent's components have found, by key
     trace: list[JsonObject] = field(default_factory=list)
-    unfinished_components: set[str] = field(default_factory=set)
-    says_nothing: bool | None = None  # an agent's run had neither an answer nor a form; None before its first event
+    run: AgentRun | None = None
+    refusal: RAGFlowError | None = None  # the server has left out what was asked for
     flagged: bool = False  # thinking opened by a flag and not yet closed
     _opened: int = 0  # pieces of reasoning before that flag
     agent_steps: bool = False
@@ -116,7 +118,20 @@ class AnswerBuilder:
         """Whether thinking opened by a tag has not been closed."""
         return self._splitter.thinking
 
+    def learn(self, keys: Iterable[int]) -> None:
+        """Accept keys of an agent's chunks; what waited for them is shown."""
+        if self.markers is not None:
+            self._write(self.markers.learn(keys))
+
+    def settle_markers(self) -> None:
+        """Show what waited for a key that has not come."""
+        if self.markers is not None:
+            self._write(self.markers.settle())
+
     def _say(self, piece: str) -> None:
+        self._write(piece if self.markers is None else self.markers.feed(piece))
+
+    def _write(self, piece: str) -> None:
         if piece:
             self._text.append(piece)
             # Most pieces hold nothing that either looks for, and follow none they hold back.
@@ -144,40 +159,31 @@ class AnswerBuilder:
 
     @property
     def partial(self) -> str:
-        """The text shown so far."""
-        return "".join(self._shown)
+        """The text shown so far, and what waits for the sources of its markers."""
+        held = rewrite(self.markers.held(), self.style, self._number).text if self.markers is not None else ""
+        return "".join([*self._shown, held])
 
     def finish(self) -> Answer | RAGFlowError:
         """End the answer: what was held back is shown, then it is whole, or the LLM has failed."""
         for is_thinking, part in self._splitter.finish():
             self.think(part) if is_thinking else self._say(part)
-        said, reasoning = "".join(self._text), "".join(self._reasoning)
-        text = said
-        if self.complete_text:
-            # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
-            thought, text = thinking.split(self.complete_text)
-            if thought.strip() != reasoning.strip():  # else what was streamed stays, to the last blank
-                reasoning = thought or reasoning
-        elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
-            text += "".join(self._reasoning[self._opened :])
-            reasoning = "".join(self._reasoning[: self._opened])
-        if not text and (self.flagged or self._splitter.thinking):
-            text, reasoning = reasoning, ""
+        self.settle_markers()
+        said = "".join(self._text)
+        text, reasoning = self._whole(said)
         if text.startswith(said):
-            self._say(text[len(said) :])
+            self._write(text[len(said) :])
         self._show(self._rewriter.feed(self._gate.finish()))
         self._show(self._rewriter.finish())
         failure = self._failure(text)
-        if failure is None and self.says_nothing and not self.failed:
-            return self._hidden_form()
         if failure is not None:
-            return failure.error(rewrite(failure.partial, self.style, self._number).text)
+            return failure
         rewritten = rewrite(text, self.style, self._number)
         reference = self.reference or Reference()
-        if self.keyed:
-            first = [key for key in self._numbers if key in self.keyed]
-            order = first + [key for key in self.keyed if key not in self._numbers]
-            reference = replace(reference, chunks=tuple(self.keyed[key] for key in order))
+        cited = {key: self.retrieved[key] for key in self._numbers if key in self.retrieved}
+        if keyed := {**cited, **(self.keyed or {})}:
+            first = [key for key in self._numbers if key in keyed]
+            order = first + [key for key in keyed if key not in self._numbers]
+            reference = replace(reference, chunks=tuple(keyed[key] for key in order))
             self._numbers = {key: at for at, key in enumerate(order, 1)}
             rewritten = rewrite(text, self.style, self._number)
         return Answer(
@@ -200,22 +206,32 @@ class AnswerBuilder:
             attachments=tuple(self.attachments),
         )
 
-    def _failure(self, text: str) -> failures.Failure | None:
-        """Find an LLM failure: in the text, in what an agent's run did not do, or reported beside the text."""
-        failure = failures.find(text)
-        if failure is None and self.unfinished_components:
-            names = ", ".join(sorted(self.unfinished_components))
-            return failures.Failure(text, None, f"the agent's component {names} did not finish; RAGFlow does not say why")
-        if failure is None and self.failed and not (self.ended and text):  # the workflow did not go on to an answer
-            beside = failures.find(self.failed)
-            return failures.Failure(text, beside.kind if beside else None, beside.detail if beside else self.failed)
-        return failure
+    def _whole(self, said: str) -> tuple[str, str]:
+        """Return the whole text and the thinking; `said` is the text by its pieces."""
+        text, reasoning = said, "".join(self._reasoning)
+        if self.complete_text:
+            # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
+            thought, text = thinking.split(self.complete_text)
+            if thought.strip() != reasoning.strip():  # else what was streamed stays, to the last blank
+                reasoning = thought or reasoning
+        elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
+            text += "".join(self._reasoning[self._opened :])
+            reasoning = "".join(self._reasoning[: self._opened])
+        if not text and (self.flagged or self._splitter.thinking):
+            text, reasoning = reasoning, ""
+        return text if self.markers is None else self.markers.only_known(text), reasoning
 
-    def _hidden_form(self) -> UnsupportedByServerError:
-        session = f" in the session {self.session_id!r}" if self.session_id else ""
-        return UnsupportedByServerError(
-            "The agent answered with neither a message nor a form: it most likely waits for a form, which RAGFlow shows in a "
-            f"session from 0.26.3 on only. Ask again{session}, with `inputs` for its fields.",
-            feature="forms of agents in a session",
-            since="0.26.3",
-        )
+    def _failure(self, text: str) -> RAGFlowError | None:
+        """Return what the answer failed with: an LLM failure as text, or what became of an agent's run."""
+        failure = failures.find(text)
+        if failure is None and self.refusal is not None:
+            return self.refusal
+        run = self.run if self.run is not None and self.run.began else None
+        if failure is None and run is not None:
+            failure = run.failure(text)
+            self.input_request = run.form or self.input_request
+        if failure is not None:
+            return failure.error(rewrite(failure.partial, self.style, self._number).text)
+        if run is not None and run.silent and not (self.input_request or self.structured or text):
+            return run.said_nothing(self.session_id)
+        return None

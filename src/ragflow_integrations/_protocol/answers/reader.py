@@ -31,13 +31,19 @@ _EVENT = b"data:"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the format of the reply, the request (which names the assistant or agent), style and session."""
+    """What was asked: the format of the reply, the request (which names the assistant or agent), style and session.
+
+    Attributes:
+        agent_steps: Whether the nodes of an agent are told of.
+        run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
+    """
 
     route: Route
     request: Request
     style: CitationStyle = "bracket"
     session_id: str | None = None
     agent_steps: bool = False
+    run_is_hidden: bool = False
 
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
@@ -90,7 +96,8 @@ class AnswerReader:
     """Reads one streamed completion: bytes in, events out, no I/O.
 
     After each `feed` and after `finish`, `error` holds what went wrong, if anything; it is to be raised once the events
-    given have been delivered, so that no text is lost. `done` says that nothing more is to come.
+    given have been delivered, so that no text is lost. `done` says that nothing more is to come. While `in_doubt`, all has
+    come, and `settle` ends the answer.
 
     Args:
         asked: What was asked.
@@ -113,7 +120,9 @@ class AnswerReader:
     ) -> None:
         self.error: RAGFlowError | None = None
         self.done = False
+        self.in_doubt = False
         self.answer: Answer | None = None
+        self._run_is_hidden = asked.run_is_hidden
         self._request = asked.request
         self._reply = Reply(status, headers or {}, b"")
         self._builder = asked.builder()
@@ -137,7 +146,7 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> list[AnswerEvent]:
         """Take bytes of the body as they come; give the events they complete."""
-        if self.done:
+        if self.done or self.in_doubt:
             return []
         try:
             if not self._is_stream:
@@ -150,20 +159,23 @@ class AnswerReader:
 
     def finish(self) -> list[AnswerEvent]:
         """Take the end of the body."""
-        if self.done:
+        if self.done or self.in_doubt:
             return []
         if not self._is_stream:
             return self._finish_body()
         given: list[AnswerEvent] = []
         with contextlib.suppress(ProtocolError):  # the last event is cut off, so it need not be well-formed
             given = self._read(self._events.finish())
-        if not self.done and self._builder.ended:
+        if not self.done and not self.in_doubt and self._builder.ended:
             given += self._complete()
+        if self.in_doubt:
+            return given
         if not self.done and not self._began and not self._head.startswith(_EVENT[: len(self._head)]):
             given += self._fail(
                 ProtocolError("The server sent something that is neither JSON nor an event stream: is it RAGFlow?")
             )
         if not self.done:
+            self._builder.settle_markers()
             given += self._fail(
                 StreamInterruptedError(
                     "The answer was cut off: the stream ended without its terminator (RAGFlow 0.22.1 does so after 60 s; "
@@ -186,7 +198,26 @@ class AnswerReader:
         self.error = None
         return self._complete()
 
+    def settle(self, session: JsonObject | None) -> list[AnswerEvent]:
+        """End an answer that is in doubt; return the last events.
+
+        Args:
+            session: The session of the agent as it is after the run, None if it could not be read.
+        """
+        run = self._builder.run
+        if run is not None:
+            run.settle(session)
+        self.in_doubt = self._run_is_hidden = False
+        return self._end()
+
     def _complete(self) -> list[AnswerEvent]:
+        run = self._builder.run
+        if run is not None and run.began and (run.doubtful or self._run_is_hidden):
+            self.in_doubt = True
+            return self._given()
+        return self._end()
+
+    def _end(self) -> list[AnswerEvent]:
         outcome = self._builder.finish()
         if isinstance(outcome, RAGFlowError):
             return self._fail(outcome)
@@ -196,6 +227,7 @@ class AnswerReader:
 
     def _fail(self, error: RAGFlowError) -> list[AnswerEvent]:
         self.done = True
+        self._builder.settle_markers()
         if isinstance(error, ServerError | ProtocolError):
             error.partial = self.partial
         self.error = error

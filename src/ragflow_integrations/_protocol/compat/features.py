@@ -70,6 +70,9 @@ REFERENCE_NEEDED = Feature("stateless answers that fail without a reference", (0
 #: Values of an agent's begin form are keys of the body itself, also when a session is made (source v0.19.1).
 INPUTS_IN_BODY = Feature("`inputs` as keys of the body", (0, 17, 0), (0, 19, PATCHES))
 
+#: Before, a run in a session hides the form that the agent waits for, and what failed [form-0.23.1] [form-0.25.6].
+FORMS_SHOWN = Feature("forms of agents in a session", (0, 26, 3))
+
 # Options of questions and searches → what a server must be to honour them.
 SESSION_FEATURES: dict[str, Feature] = {
     "model": Feature("`model` in a session", (0, 25, 1), instead="Set the LLM on the assistant."),
