@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ragflow_integrations import RAGFlowClient, UnsupportedByServerError
+from ragflow_integrations import PromptSettings, RAGFlowClient, UnsupportedByServerError
 from ragflow_integrations.emulator import Emulator
 from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.langchain import RAGFlowRetriever as LangChainRetriever
@@ -128,12 +128,12 @@ async def test_agents(world: World) -> None:
 async def test_whole_answers(world: World) -> None:
     """Deep research by the assistant's switch, and nothing found without a text for that, in every way of asking."""
     datasets = [world.server.dataset_id]
-    cases: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    cases: tuple[tuple[str, str, PromptSettings], ...] = (
         (QUESTION, FACT.removesuffix(" [1]."), {"reasoning": True}),
         ("zzzq?", "Echo: zzzq?", {}),
     )
     for question, begin, prompt in cases:
-        settings = {"empty_response": "", **prompt}
+        settings: PromptSettings = {"empty_response": "", **prompt}
         chat = world.client.chats.create(f"Whole {question}", dataset_ids=datasets, prompt=settings)
         texts: list[str] = []
         for fields in ({}, {"session_id": world.client.sessions.create(chat.id).id}):
