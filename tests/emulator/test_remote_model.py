@@ -40,7 +40,7 @@ def test_reasoning_of_the_model_is_kept_apart(apis: tuple[Api, Api]) -> None:
 def test_a_model_that_refuses_is_an_error_text(apis: tuple[Api, Api]) -> None:
     model, api = apis
     model.server.faults = FaultPlan(status=503)
-    assert api.ask(QUESTION)[0]["answer"].startswith("**ERROR**: MODEL_ERROR - Error code: 503 - ")
+    assert api.ask(QUESTION)[0]["answer"].startswith("**ERROR**: MAX_RETRIES_EXCEEDED - Error code: 503 - ")
 
 
 def test_a_model_that_breaks_off_is_an_error_text(apis: tuple[Api, Api]) -> None:

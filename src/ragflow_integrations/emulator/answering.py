@@ -25,6 +25,7 @@ _SUPPORTS: Final = 0.6
 _MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
 _CLOSERS: Final = ".!?。！？"
 _CLAIM: Final = re.compile(rf"[^{_CLOSERS}\n]+[{_CLOSERS}]*")
+_CODE: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _AGENT_KEYS: Final = 500
 
 
@@ -170,7 +171,10 @@ def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str])
     held = [set(terms(hit.chunk.content)) for hit in hits]
     parts: list[str] = []
     at = 0
+    code = [block.span() for block in _CODE.finditer(text)]
     for claim in _CLAIM.finditer(text):
+        if any(claim.start() < end and start < claim.end() for start, end in code):
+            continue  # the server takes a block of code for one piece, and puts no marker into it
         said = set(terms(claim.group()))
         shares = [len(said & chunk_terms) / len(said) for chunk_terms in held] if said else []
         if not shares or max(shares) < _SUPPORTS:

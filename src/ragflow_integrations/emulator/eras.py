@@ -87,6 +87,20 @@ class ThinkTags(Enum):
     PARSED = auto()
 
 
+class Research(Enum):
+    """How deep research, the "Reasoning" switch of an assistant, shows in its answers."""
+
+    INLINE = auto()
+    """Streams have it as ``<think>`` in front of the text; other replies leave it out (source: dialog_service.py 0.23.1)."""
+    FLAGS = auto()
+    """Events between thinking flags, the first doubled; a reply that does not stream is the first event
+    [transcripts/reasoning-0.24.0-raw] and nothing else."""
+    TAGS = auto()
+    """The same as text between ``<retrieving>`` tags, the first doubled (source: dialog_service.py 0.25.2 to 0.26.4)."""
+    AGENTIC = auto()
+    """A run of tools; only native routes have it, and replies that do not stream are whole (source: rag_agent of 0.27.0)."""
+
+
 class Slices(Enum):
     """How an OpenAI-compatible stream is cut out of the native events."""
 
@@ -282,7 +296,11 @@ class Era:
     """A model that hangs up in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
     legacy_flag: bool = False
     store_flag: bool = False
-    agentic_reasoning: bool = False
+    research: Research = Research.INLINE
+    research_by_request: bool = False
+    """``reasoning`` in a native body switches deep research on, too."""
+    zero_settings_dropped: bool = False
+    """A setting of 0, such as ``temperature``, is as if it were not sent beside ``llm_id`` [transcripts/temp0-0.25.6]."""
     chunk_keys: tuple[str, ...] = _CHUNK_KEYS_OLD
 
     # OpenAI-compatible completions
@@ -292,6 +310,11 @@ class Era:
     openai_checks_model: bool = False
     openai_reasoning_key: bool = False
     openai_reference: ReferenceFlag = ReferenceFlag.NONE
+    openai_empty_reference_fails: bool = False
+    """With the flag, an answer from datasets that has no references is code 100, or its stream is cut before the closing
+    chunk [transcripts/nothing-raw-0.23.1]."""
+    openai_takes_settings: bool = False
+    """``temperature`` and the like replace the assistant's own (source: openai_api.py 0.26.0)."""
     openai_slices: Slices = Slices.RAW
     openai_content_lists: bool = False
     """[05_openai_err_message_content_list]"""
@@ -389,6 +412,7 @@ _V0_20_5: Final = replace(
     chat_has_metadata_filter=True,
     history=History.ALIGNED,
     openai_reference=ReferenceFlag.TOP_LEVEL,
+    openai_empty_reference_fails=True,
     metadata_condition=True,
     unmatched_metadata_is_ignored=True,
     hit_keys=(*_HIT_KEYS_OLD, "doc_type_kwd"),
@@ -456,7 +480,10 @@ _V0_24_0: Final = replace(
     cumulative=False,
     think_tags=ThinkTags.EATEN,
     empty_response_events=1,
+    research=Research.FLAGS,
+    research_by_request=True,
     openai_slices=Slices.DELTAS,
+    openai_empty_reference_fails=False,
     usage_counts_characters=False,
     highlight_default=False,
     chunk_document_keys=("process_duration", "suffix", "pipeline_id"),
@@ -491,6 +518,7 @@ _V0_25_1: Final = replace(
     answer_ids=False,
     first_event_only=True,
     history_overwritten=True,
+    zero_settings_dropped=True,
     chunk_keys=_CHUNK_KEYS_NEW,
     openai_path=True,
     openai_checks_model=True,
@@ -512,7 +540,7 @@ _V0_25_1: Final = replace(
     agent_counts_documents=True,
 )
 
-_V0_25_3: Final = replace(_V0_25_1, version="0.25.3")
+_V0_25_3: Final = replace(_V0_25_1, version="0.25.3", research=Research.TAGS)
 
 _V0_25_6: Final = replace(
     _V0_25_3,
@@ -538,9 +566,11 @@ _V0_26_0: Final = replace(
     page_size_limit=100,
     thinking_batch=1,
     think_tags=ThinkTags.PARSED,
+    zero_settings_dropped=False,
     openai_stream_default=False,
     openai_slices=Slices.DELTAS,
     openai_content_lists=True,
+    openai_takes_settings=True,
 )
 
 _V0_26_4: Final = replace(
@@ -565,7 +595,7 @@ _V0_27_0: Final = replace(
     not_authorized="no authorization",
     escapes_empty_response=True,
     store_flag=True,
-    agentic_reasoning=True,
+    research=Research.AGENTIC,
     dataset_tasks=_TASKS_NEW,
     dataset_model_name=True,
     dataset_get=True,

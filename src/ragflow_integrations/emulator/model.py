@@ -2,6 +2,7 @@
 
 The stand-in obeys commands in double brackets inside a question, as the one behind the recordings did: ``[[EMPTY]]``,
 ``[[NOCITE]]``, ``[[CITEALL]]``, ``[[UNICODE]]``, ``[[LENGTH]]``, ``[[LONG=n]]``, ``[[DELAY=s]]``, ``[[THINKTAG]]``,
+``[[THINKTAG=n]]``,
 ``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The word "think" makes
 it reason first.
 """
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import aiohttp
 
 from ragflow_integrations.emulator.answering import extract, place_marker
+from ragflow_integrations.emulator.prompting import conversation
 from ragflow_integrations.emulator.text import content_pieces, reasoning_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ragflow_integrations.emulator.answering import Hit
 
@@ -35,6 +37,24 @@ _REFUSALS: Final = {
 _TRUNCATED: Final = "...\nThe answer is truncated by your chosen LLM due to its limitation on context length."
 _UNICODE: Final = ' 你好，世界 😀 “quotes” "esc" \\ tab\tend\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\ndata: not an event\n\nline\u2028sep [DONE] end.'  # noqa: E501 - the recorded text, which is meant to be hard to read
 _HTTP_OK: Final = 200
+SETTINGS: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
+"""Settings of a model that a question may have."""
+_NEVER_SENT: Final = "max_tokens"
+"""The server takes it out of what it sends to an OpenAI-compatible model [transcripts/temp0-0.25.6]."""
+_MAX_RETRIES: Final = "MAX_RETRIES_EXCEEDED"
+#: What the server calls a failure, by words in its text; the first that fits (source: rag/llm/chat_model.py). After
+#: failures of the kinds that it tries again, it gives up with `_MAX_RETRIES`.
+_FAILURES: Final = (
+    ("QUOTA_EXCEEDED", re.compile("quota|capacity|credit|billing|balance")),
+    (_MAX_RETRIES, re.compile("rate limit|429|tpm limit|too many requests")),
+    ("AUTH_ERROR", re.compile("auth|key|401|forbidden|permission")),
+    ("INVALID_REQUEST", re.compile("invalid|bad request|400|format|malformed|parameter")),
+    (_MAX_RETRIES, re.compile("server|50[0234]|unavailable")),
+    ("TIMEOUT", re.compile("timeout|timed out")),
+    ("CONNECTION_ERROR", re.compile("connect|network|unreachable|dns")),
+    ("CONTENT_FILTERED", re.compile("filter|content|policy|blocked|safety")),
+    ("MODEL_ERROR", re.compile("model|not found|does not exist")),
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,10 @@ class Task:
     hits: Sequence[Hit] = ()
     history: Sequence[dict[str, Any]] = ()
     system: str = ""
+    instructions: str = ""
+    """`system` with what was found and the variables in their places."""
     model: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     cite: Callable[[int], str] | None = None
     """Spells the marker of a chunk; None if the answer shall have no markers."""
     streamed: bool = True
@@ -121,7 +144,8 @@ class StandIn:
             found = extract(commands.question, task.hits)
             text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in found)
         if "THINKTAG" in values:
-            text = f"<think>inner thoughts here</think>{text}"
+            more = "".join(f" t{number}" for number in range(int(commands.number("THINKTAG"))))
+            text = f"<think>inner thoughts here{more}</think>{text}"
         text += "".join(f" w{number}" for number in range(int(commands.number("LONG"))))
         return text + (_UNICODE if "UNICODE" in values else "")
 
@@ -187,17 +211,15 @@ class RemoteModel:
     timeout: float = 120.0
 
     def _request(self, task: Task) -> dict[str, Any]:
-        system = task.system or "Answer the question."
-        if task.hits:
-            knowledge = "\n\n".join(f"ID: {index}\n{hit.chunk.content}" for index, hit in enumerate(task.hits))
-            system += f"\n\nUse only this knowledge:\n\n{knowledge}"
+        system = task.instructions or "Answer the question."
         if task.hits and task.cite:
             system += (
                 f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{task.cite(0)}."
             )
-        history = [{"role": message["role"], "content": message["content"]} for message in task.history]
+        history = conversation(task.history)
         messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
-        return {"model": self.model, "messages": messages, "stream": True}
+        settings = {name: task.settings[name] for name in SETTINGS if name in task.settings and name != _NEVER_SENT}
+        return {"model": self.model, "messages": messages, "stream": True} | settings
 
     async def write(self, task: Task) -> AsyncIterator[Token]:
         """Have the answer written.
@@ -222,12 +244,19 @@ class RemoteModel:
                 session.post(url, json=self._request(task)) as reply,
             ):
                 if reply.status != _HTTP_OK:
-                    raise ModelError("MODEL_ERROR", f"Error code: {reply.status} - {(await reply.text())[:500]}")
+                    detail = f"Error code: {reply.status} - {(await reply.text())[:500]}"
+                    raise ModelError(failure_kind(detail), detail)
                 async for line in reply.content:
                     for token in _tokens(line):
                         yield token
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ModelError("CONNECTION_ERROR", str(error) or type(error).__name__, dropped=True) from error
+
+
+def failure_kind(detail: str) -> str:
+    """The server's word for what a model's failure says."""
+    text = detail.lower()
+    return next((kind for kind, words in _FAILURES if words.search(text)), "GENERIC_ERROR")
 
 
 def _tokens(line: bytes) -> list[Token]:

@@ -62,6 +62,10 @@ class Refused(Exception):  # noqa: N818 - a reply that is raised, not an error o
         self.reply = reply
 
 
+class StreamBrokenError(Exception):
+    """Raised by the frames of a stream where the server falls over: the connection breaks, and nothing more is said."""
+
+
 def refuse(code: int, message: str, **more: Any) -> Refused:
     """A refusal, to be raised."""
     return Refused(envelope(code, message=message, **more))
@@ -150,7 +154,10 @@ class EventStream(Response):
                     break
                 if self.delay and sent:
                     await asyncio.sleep(self.delay)
-                text = await anext(frames, None)
+                try:
+                    text = await anext(frames, None)
+                except StreamBrokenError:
+                    return
                 if text is None:
                     break
                 await self._send(send, text.encode())

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ragflow_integrations.emulator import research
 from ragflow_integrations.emulator.answering import Reference, document_counts, insert_markers
 from ragflow_integrations.emulator.eras import ThinkTags
 from ragflow_integrations.emulator.model import ModelError, Token
@@ -29,7 +30,15 @@ _BATCH: Final = 16
 
 
 class TurnFailedError(Exception):
-    """The turn ends in an event with code 500, or in code 100 if it is not streamed, and is not stored."""
+    """The turn ends in an event with code 500, or in code 100 if it is not streamed, and is not stored.
+
+    Attributes:
+        crash: The exception of the server, where it matters which.
+    """
+
+    def __init__(self, message: str, crash: Exception | None = None) -> None:
+        super().__init__(message)
+        self.crash = crash
 
 
 @dataclass(kw_only=True)
@@ -45,8 +54,10 @@ class Turn:
     question_is_blank: bool = False
     legacy: bool = False
     """The 0.26.1+ request flag: cumulative text with raw tags, in events of the newer form."""
-    agentic: bool = False
-    """Reasoning before retrieval: an empty block of thinking comes first."""
+    researches: bool = False
+    """Deep research, see `research`."""
+    failure: Exception | None = None
+    """What the server raises before it asks the model."""
     with_metadata: bool = False
     began: float = field(default_factory=time.perf_counter)
     retrieval_seconds: float = 0.0
@@ -58,6 +69,11 @@ class Turn:
     def nothing_found(self) -> bool:
         """Nothing was retrieved, and the assistant has a text for that."""
         return self.has_datasets and not self.task.hits and bool(self.empty_response)
+
+    @property
+    def unreferenced(self) -> bool:
+        """The reference object is an empty list: datasets were searched, and nothing was found or nothing may be cited."""
+        return self.has_datasets and not self.nothing_found and not (self.task.hits and self.quote)
 
     def cite(self, text: str) -> dict[str, Any]:
         """The reference object of an answer."""
@@ -139,6 +155,14 @@ async def _tagged(turn: Turn) -> AsyncIterator[Token]:
                     yield Token(part, thinking=inner, notice=token.notice)
 
 
+async def _researched(turn: Turn) -> AsyncIterator[Token]:
+    """The tokens, behind what deep research says of itself."""
+    for token in research.inline(turn.task) if turn.researches else ():
+        yield token
+    async for token in _tagged(turn):
+        yield token
+
+
 async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """Up to 0.23.1: every event has the whole text; reasoning is inline and its tag is closed each time."""
     reasoning = answer = sent = ""
@@ -148,7 +172,7 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     def whole() -> str:
         return f"<think>{reasoning}</think>{answer}" if reasoning else answer
 
-    async for token in _tagged(turn):
+    async for token in _researched(turn):
         reasoning += token.text if token.thinking else ""
         answer += "" if token.thinking else token.text
         waiting += count_tokens(token.text)
@@ -171,12 +195,13 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
     era = turn.era
-    reasoning = answer = batch = ""
+    reasoning = answer = batch = front = ""
     waiting = 0
     thinking = False
-    if turn.agentic:
-        yield turn.piece("", start_to_think=True)
-        yield turn.piece("", end_to_think=True)
+    for text, flags in research.events(era, turn.task) if turn.researches else ():
+        front += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
+        turn.text = front
+        yield turn.piece(text, **flags)
     async for token in _tagged(turn):
         if token.thinking != thinking:
             if batch:
@@ -193,8 +218,8 @@ async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     if batch:
         yield turn.piece(batch)
     thought = f"<think>{reasoning}</think>" if reasoning else ""
-    turn.text = thought + answer
-    if turn.has_datasets and turn.text:
+    turn.text = front + thought + answer
+    if turn.has_datasets and (thought or answer):
         if era.final_has_text:
             turn.text = thought + turn.decorate(answer)
         yield turn.final(turn.text if era.final_has_text else "", turn.text)
@@ -228,6 +253,14 @@ def _empty_response(turn: Turn) -> list[dict[str, Any]]:
     return [full | {"reference": {"chunks": []}, "prompt": "", "final": False}, last]
 
 
+def _check(turn: Turn) -> None:
+    if not isinstance(turn.task.question, str):
+        kind = type(turn.task.question).__name__
+        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    if turn.failure is not None:
+        raise TurnFailedError(str(turn.failure), turn.failure)
+
+
 async def answer_events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """Run a turn.
 
@@ -240,9 +273,7 @@ async def answer_events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     Raises:
         TurnFailedError: If the server would fail; nothing may be stored then.
     """
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
-        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    _check(turn)
     if turn.nothing_found:
         for event in _empty_response(turn):
             yield event
@@ -265,15 +296,14 @@ async def answer_at_once(turn: Turn, *, whole: bool = False) -> dict[str, Any]:
     Raises:
         TurnFailedError: If the server would fail.
     """
-    if (turn.era.first_event_only and not whole) or turn.nothing_found:
+    cut = turn.researches and research.cuts(turn.era)
+    if (turn.era.first_event_only and not whole) or cut or turn.nothing_found:
         async for event in answer_events(turn):
-            turn.text = event["answer"]
+            turn.text = turn.text if cut else event["answer"]
             return event
         return {}
     answer = ""
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
-        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    _check(turn)
     async for token in _tagged(turn):
         answer += "" if token.thinking else token.text
     answer = turn.decorate(answer)

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ragflow_integrations.emulator import prompting, research
 from ragflow_integrations.emulator.answering import Query, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
@@ -31,9 +32,15 @@ class Ask:
     extra_dataset_ids: list[str] = field(default_factory=list)
     metadata_condition: dict[str, Any] | None = None
     legacy: bool = False
-    agentic: bool = False
+    native: bool = False
+    """Whether it came by the native route, not the OpenAI-compatible one."""
+    reasoning: Any = None
     with_metadata: bool = False
     model: str = ""
+    settings: dict[str, Any] | None = None
+    """Settings of the model instead of the assistant's."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    """The body: all its fields are variables of the prompt."""
 
 
 def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
@@ -59,8 +66,9 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     hits = []
     began = time.perf_counter()
     if dataset_ids and isinstance(ask.question, str):
+        asked = Commands.of(ask.question).question
         query = Query(
-            question=Commands.of(ask.question).question,
+            question=prompting.standalone(asked, ask.history) if config.get("refine_multiturn") else asked,
             dataset_ids=dataset_ids,
             document_ids=documents,
             similarity_threshold=chat.similarity_threshold,
@@ -74,7 +82,9 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         hits=hits,
         history=ask.history,
         system=str(config.get("system", "")),
+        instructions=prompting.fill(config, ask.variables, hits) if dataset_ids else str(config.get("system", "")),
         model=ask.model or chat.llm_id,
+        settings=chat.llm_setting if ask.settings is None else ask.settings,
         cite=call.era.marker.format if quote else None,
         streamed=ask.streamed,
         failure=call.plan.llm_error,
@@ -88,7 +98,8 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         empty_response=str(config.get("empty_response") or ""),
         question_is_blank=not str(ask.question).strip(),
         legacy=ask.legacy and call.era.legacy_flag,
-        agentic=ask.agentic and call.era.agentic_reasoning,
+        researches=research.wanted(call.era, config, ask.reasoning, native=ask.native, searches=bool(dataset_ids)),
+        failure=prompting.missing_variable(config, ask.variables) if dataset_ids else None,
         with_metadata=ask.with_metadata,
         began=began,
         retrieval_seconds=retrieval_seconds,
