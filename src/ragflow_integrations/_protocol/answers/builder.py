@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ragflow_integrations.models import Chunk, JsonObject, Timings, Usage
 
 
+#: The most chunks that RAGFlow's own pages let an assistant give to its LLM.
+MOST_CHUNKS = 30
+
+
 @dataclass(slots=True)
 class AnswerBuilder:
     """An answer in the making.
@@ -31,9 +35,13 @@ class AnswerBuilder:
     Attributes:
         style: Citation style.
         complete_text: The server's whole final text, where it sends one.
+        most_chunks: How many chunks the assistant can give, as far as that is known before the answer ends.
+        whole: Whether the reply is not streamed, so that nothing has been shown before all of it is known.
     """
 
     style: CitationStyle = "bracket"
+    most_chunks: int = MOST_CHUNKS
+    whole: bool = False
     session_id: str | None = None
     message_id: str | None = None
     chat_id: str | None = None
@@ -63,11 +71,33 @@ class AnswerBuilder:
     _numbers: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._rewriter = MarkerRewriter(self.style, self._number)
+        self._rewriter = MarkerRewriter(self.style, self._number, self._waits)
 
-    def _number(self, key: int) -> int:
-        """Give the number to show for a marker: agents' keys are numbered in order of appearance."""
-        return self._numbers.setdefault(key, len(self._numbers) + 1) if self.by_key else key + 1
+    def _number(self, key: int) -> int | None:
+        """Return the number to show for a marker, None if it has no source.
+
+        Agents' keys are numbered in order of appearance. References of chat assistants come at the end of a stream. What
+        has been shown by then stays, so that the pieces make up the text: a number that the assistant could have given a
+        source for, and has not, is the only one without.
+        """
+        if self.by_key:
+            return self._numbers.setdefault(key, len(self._numbers) + 1)
+        if self.reference is None:  # the OpenAI route of ≤ 0.19 sends none: there are sources, of which nothing is known
+            return key + 1
+        known = len(self.reference.chunks)
+        return key + 1 if key < (known if self.whole else max(known, self.most_chunks)) else None
+
+    def _waits(self, key: int) -> bool:
+        """Whether only the end of the stream tells if a marker has a source."""
+        return not self.by_key and not self.whole and key >= self.most_chunks
+
+    def _index(self, key: int) -> int:
+        """Return the position in the reference of the chunk that a marker points to."""
+        return self._numbers.get(key, 0) - 1 if self.by_key else key
+
+    def release(self) -> None:
+        """Show what waits for the end of a stream that has no end."""
+        self._show(self._rewriter.finish_waiting())
 
     def add(self, piece: str) -> None:
         """Take more of the answer."""
@@ -98,6 +128,15 @@ class AnswerBuilder:
     def tagged(self) -> bool:
         """Whether thinking opened by a tag has not been closed."""
         return self._splitter.thinking
+
+    def end_tagged_thought(self, thought: str) -> bool:
+        """Take all of the thought whose tag is open, told once more as reasoning; return whether it is that thought."""
+        told = "".join(self._reasoning)
+        if not thought.startswith(told.rstrip()):
+            return False
+        self._splitter.end_thought()
+        self.think(thought[len(told) :])
+        return True
 
     def _say(self, piece: str) -> None:
         if piece:
@@ -133,7 +172,9 @@ class AnswerBuilder:
         if self.complete_text:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
             thought, text = thinking.split(self.complete_text)
-            reasoning = thought or reasoning
+            if thought.startswith(reasoning):  # what was given as reasoning stays it: 0.25 strips the final text
+                self.think(thought[len(reasoning) :])
+                reasoning = thought
         elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
             text += "".join(self._reasoning[self._opened :])
             reasoning = "".join(self._reasoning[: self._opened])
@@ -141,6 +182,8 @@ class AnswerBuilder:
             text, reasoning = reasoning, ""
         if text.startswith(said):
             self._say(text[len(said) :])
+        elif not self.by_key:
+            self.whole = True  # what was shown is replaced
         self._show(self._rewriter.feed(self._gate.finish()))
         self._show(self._rewriter.finish())
         failure = failures.find(text)
@@ -161,7 +204,7 @@ class AnswerBuilder:
             text=rewritten.text,
             reasoning=reasoning,
             reference=reference,
-            citations=cite(rewritten, reference.chunks, lambda key: self._number(key) - 1),
+            citations=cite(rewritten, reference.chunks, self._index),
             session_id=self.session_id,
             message_id=self.message_id,
             chat_id=self.chat_id,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
 from ragflow_integrations.errors import ProtocolError
+from ragflow_integrations.models import Reference
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
@@ -42,7 +43,13 @@ class NativeDecoder:
                 return error
         if isinstance(content, dict):
             self._content(content)
+        elif content is True:
+            self._settle_reference()
         return content is True
+
+    def _settle_reference(self) -> None:
+        """Take an answer whose reference has never had a chunk for one without sources."""
+        self._answer.reference = self._answer.reference or Reference()
 
     def _content(self, data: dict[str, JsonValue]) -> None:
         answered = data.pop("answer", "")
@@ -95,6 +102,7 @@ class NativeDecoder:
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
         self._about(data)
+        self._settle_reference()
         self._answer.add(wire.text(data, "answer"))
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
 from ragflow_integrations.citations import rewrite
-from ragflow_integrations.errors import ProtocolError
+from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
     from ragflow_integrations._protocol.http import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject
+
+
+_HEADLESS = (
+    "This RAGFlow release loses the beginning of a streamed answer whose LLM writes `<think>` itself. Ask without streaming, "
+    "or in a session; RAGFlow 0.24 and newer stream such answers whole."
+)
+_SHORT = 6  # characters of the marker ` ##0$$`; that of chunk 10 has one more
+_CUT_MARKER = re.compile(r"#?\d{1,6}\$\$|\$\$?")  # the rest of a marker that was cut
+_LAST_MARKERS = re.compile(r"(?:[ \t]*##\d{1,6}\$\$)+\s*\Z")
 
 
 class OpenAIDecoder:
@@ -27,12 +37,16 @@ class OpenAIDecoder:
         self._repeated: str | None = None
         self._told = False
         self._closer = ""  # a closing tag at the end of the last piece, if that was no end of the thinking
+        self._tail: str | None = None  # a piece of 0.17 that may be no more than the end of the text once more
+        self._headless = False  # the beginning of the text did not come, see `_reason`
 
     def event(self, data: str) -> RAGFlowError | bool:
         """Take an event."""
         if data.strip() == "[DONE]":
             self._settle()
             self._answer.add(self._closer)
+            if self._headless and not self._answer.complete_text:
+                return UnsupportedByServerError(_HEADLESS)
             return True
         body = wire.parse(data)
         if "code" in body or not body.get("choices"):
@@ -51,12 +65,18 @@ class OpenAIDecoder:
     def _choice(self, delta: JsonObject) -> None:
         answer = self._answer
         if delta.get("reasoning_content"):
-            answer.think(wire.text(delta, "reasoning_content"))
+            self._reason(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
         if text:
             if self._repeated is not None:  # more comes behind it, so it was no repetition
                 self._add(self._repeated)
                 self._repeated = None
+            if self._tail is not None:
+                self._add(self._tail)
+                self._tail = None
+            if "reasoning_content" not in delta and self._repeats_end(text):
+                self._tail = text
+                return
             # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
             if 0 < self._length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
                 self._repeated = text
@@ -65,12 +85,38 @@ class OpenAIDecoder:
         if "final_content" in delta:
             answer.complete_text = wire.text(delta, "final_content") or answer.complete_text
         found = delta.get("reference")
-        if found:
+        if found is not None:
             answer.reference = decoders.reference(found)
+
+    def _reason(self, thought: str) -> None:
+        """Take thinking.
+
+        Where a model tags its thoughts itself, 0.18–0.23.1 send them as text while the tag is open. Once it is closed all of
+        them come again as reasoning, and what stands behind the tag in that same batch does not come at all
+        (`streamed_response_generator` in api/apps/sdk/session.py of 0.20.5): only the whole text at the end has it.
+        """
+        if self._answer.tagged and self._answer.end_tagged_thought(thought):
+            self._headless = True
+        else:
+            self._answer.think(thought)
+
+    def _repeats_end(self, piece: str) -> bool:
+        """Whether a piece of 0.17 may be what inserted markers have pushed out at the end of the decorated text.
+
+        That release cuts the text that has markers at the length that the text had without them, so that as many characters
+        of its end come once more as the markers have (recordings/v0.17.2/05_openai_stream_long_answer_with_kb_inserted).
+        Whether it is the last piece tells the next.
+        """
+        size = len(piece)
+        if not self._text or not any(size - _SHORT * count in range(count + 1) for count in range(1, size // _SHORT + 1)):
+            return False
+        return _end_repeated(piece, "".join(self._text)) is not None
 
     def _add(self, text: str) -> None:
         self._text.append(text)
         self._length += len(text)
+        if self._headless:
+            return  # shown at the end, as part of the whole text
         if thinking.CLOSE not in text:
             if not self._closer:
                 self._answer.add(text)
@@ -86,6 +132,9 @@ class OpenAIDecoder:
 
     def _settle(self) -> None:
         """Decide on a piece that repeats everything: it is the final text, unless the server's final text says otherwise."""
+        tail, self._tail = self._tail, None
+        if tail is not None:
+            self._add(_end_repeated(tail, "".join(self._text)) or "")
         repeated, self._repeated = self._repeated, None
         if repeated is None:
             return
@@ -108,9 +157,21 @@ class OpenAIDecoder:
             raise ProtocolError("The server answered a completion without `choices`.")
         message = wire.mapping(choice, "message")
         self._answer.finish_reason = wire.text_or_none(choice, "finish_reason")
-        self._answer.reference = decoders.reference(message.get("reference"))
+        if message.get("reference") is not None:
+            self._answer.reference = decoders.reference(message["reference"])
         self._answer.think(wire.text(message, "reasoning_content"))
         self._answer.add(wire.text(message, "content"))
+
+
+def _end_repeated(piece: str, said: str) -> str | None:
+    """Return the marker behind the repeated end of a text, empty if there is none; None if `piece` repeats no end."""
+    cut = _CUT_MARKER.match(piece)
+    for begin in {0, cut.end() if cut else 0}:
+        repeated = rewrite(piece[begin:], "none").text
+        if repeated.strip() and said.rstrip().endswith(repeated.rstrip()):
+            last = _LAST_MARKERS.search(piece)
+            return last[0] if last else ""
+    return None
 
 
 def _same(text: str, other: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from ragflow_integrations._protocol import envelope
 from ragflow_integrations._protocol.answers.agent import AgentDecoder
-from ragflow_integrations._protocol.answers.builder import AnswerBuilder
+from ragflow_integrations._protocol.answers.builder import MOST_CHUNKS, AnswerBuilder
 from ragflow_integrations._protocol.answers.native import NativeDecoder
 from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request
@@ -25,6 +25,7 @@ Route: TypeAlias = Literal["native", "openai", "agent"]
 #: Bytes read behind the terminator, so that the connection can be used again, before the reader gives up on its end.
 MAX_DRAIN = 64 * 1024
 _OK = 200
+_FIELD = b"data:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Asked:
     request: Request
     style: CitationStyle = "bracket"
     session_id: str | None = None
+    most_chunks: int = MOST_CHUNKS
 
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
@@ -46,6 +48,7 @@ class Asked:
             chat_id=None if of_agent else asked,
             agent_id=asked if of_agent else None,
             session_id=self.session_id,
+            most_chunks=self.most_chunks,
         )
 
 
@@ -75,6 +78,7 @@ def whole_answer(asked: Asked, body: JsonObject) -> Answer:
         ProtocolError: There is no answer in it.
     """
     answer = asked.builder()
+    answer.whole = True
     _DECODERS[asked.route](answer, asked.request, Reply(_OK, {}, b"")).whole(body)
     done = answer.finish()
     if isinstance(done, RAGFlowError):
@@ -119,6 +123,7 @@ class AnswerReader:
         self._body = Body(max_body)
         self._is_stream: bool | None = None if status == _OK else False
         self._began = False
+        self._cut_inside = False
 
     @property
     def partial(self) -> str:
@@ -147,13 +152,10 @@ class AnswerReader:
             return []
         if not self._is_stream:
             return self._finish_body()
-        try:
-            given = self._read(self._events.finish())
-        except RAGFlowError as error:
-            given = self._fail(error)
+        given = self._finish_event()
         if not self.done and self._builder.ended:
             given += self._complete()
-        if not self.done and not self._began:
+        if not self.done and not self._began and not self._cut_inside:
             given += self._fail(
                 ProtocolError("The server sent something that is neither JSON nor an event stream: is it RAGFlow?")
             )
@@ -166,6 +168,15 @@ class AnswerReader:
                 )
             )
         return given
+
+    def _finish_event(self) -> list[AnswerEvent]:
+        """Read what stands behind the last blank line: a whole event, or one that was cut inside and tells nothing."""
+        rest = self._events.rest
+        self._cut_inside = bool(rest) and (rest.startswith(_FIELD) or _FIELD.startswith(rest))
+        try:
+            return self._read(self._events.finish())
+        except ProtocolError as error:
+            return [] if self._cut_inside else self._fail(error)
 
     def _read(self, datas: Iterable[str]) -> list[AnswerEvent]:
         for data in datas:
@@ -185,6 +196,9 @@ class AnswerReader:
 
     def _fail(self, error: RAGFlowError) -> list[AnswerEvent]:
         self.done = True
+        self._builder.release()
+        if isinstance(error, StreamInterruptedError):
+            error.partial = self.partial
         if isinstance(error, ServerError | ProtocolError):
             error.partial = self.partial
         self.error = error
