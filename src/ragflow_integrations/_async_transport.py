@@ -19,12 +19,13 @@ from urllib3.filepost import encode_multipart_formdata
 from ragflow_integrations import _failures
 from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
+from ragflow_integrations._protocol import asking_again
 from ragflow_integrations._protocol.answers.reader import MAX_DRAIN
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply
 from ragflow_integrations._protocol.retries import policy
 from ragflow_integrations._transport import DRAIN_SECONDS, Held, nothing
-from ragflow_integrations.errors import APIError, RAGFlowError
+from ragflow_integrations.errors import RAGFlowError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
@@ -166,33 +167,36 @@ class AsyncTransport:
 
     async def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
-        learned = False
+        profile = self._settings.profile
         while True:
             completion = await self.run(prepare())
             try:
-                if not completion.stream:
-                    return await self._repeat(completion.request, partial(self._answer, completion))
-                connection = await self._connect(completion)
-                return await connection.gather()
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
+                answer = await self._ask(completion)
+            except RAGFlowError as error:
+                if not await self.run(asking_again.after_error(completion, error, profile)):
                     raise
-                learned = True
+            else:
+                if not await self.run(asking_again.after_answer(completion, answer, profile)):
+                    return answer
+
+    async def _ask(self, completion: Completion) -> Answer:
+        if not completion.stream:
+            return await self._repeat(completion.request, partial(self._answer, completion))
+        connection = await self._connect(completion)
+        return await connection.gather()
 
     def _answer(self, completion: Completion, reply: Reply) -> Answer:
         return completion.answer(decode(reply, completion.request, self._settings.profile))
 
     async def connect(self, prepare: Prepare, release: Callable[[], None] = nothing) -> Connection:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
-        learned = False
         while True:
             completion = await self.run(prepare())
             try:
                 connection = await self._connect(completion)
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
+            except RAGFlowError as error:
+                if not await self.run(asking_again.after_error(completion, error, self._settings.profile)):
                     raise
-                learned = True
             else:
                 connection.held.until_closed(release)
                 return connection
@@ -201,12 +205,19 @@ class AsyncTransport:
         async def once(exchange: Exchange) -> Connection:
             response = await self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status, _headers(response), coalesce=True)
-            connection = Connection(response, reader, self._settings, exchange)
+            connection = Connection(response, reader, self._settings, exchange, partial(self._ended, completion))
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 await connection.read_ahead()
             return connection
 
         return await self._attempt(completion.request, once)
+
+    async def _ended(self, completion: Completion, reader: AnswerReader) -> bool:
+        """Tell whether a stream that broke is whole all the same; what keeps that from being found out does not matter."""
+        try:
+            return await self.run(asking_again.ended(completion, reader, self._settings.profile))
+        except RAGFlowError:
+            return False
 
     async def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> aiohttp.ClientResponse:
         settings = self._settings
@@ -284,8 +295,16 @@ class Connection:
     Closes itself when it is dropped, even by the garbage collector in another thread.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        reader: AnswerReader,
+        settings: Settings,
+        exchange: Exchange,
+        ended: Callable[[AnswerReader], Awaitable[bool]],
+    ) -> None:
         self.held = Held()
+        self._ended = ended
         self.reader = reader
         self.ready: list[AnswerEvent] = []
         self.closed = False
@@ -332,9 +351,16 @@ class Connection:
         if self.closed:
             failure = _failures.closed(self.reader.partial)
         if failure is not None:
-            self.close(failure)
-            raise failure
-        self.ready += self.reader.feed(block) if block else self.reader.finish()
+            if self.closed or not isinstance(failure, StreamInterruptedError) or not await self._is_ended():
+                self.close(failure)
+                raise failure
+            self.ready += self.reader.conclude()
+        elif block:
+            self.ready += self.reader.feed(block)
+        else:
+            self.ready += self.reader.finish()
+            if isinstance(self.reader.error, StreamInterruptedError) and await self._is_ended():
+                self.ready += self.reader.conclude()
         if self.reader.done:
             if self.reader.error is not None:
                 _failures.hide_key(self.reader.error, self._settings)
@@ -342,6 +368,13 @@ class Connection:
                 await _drain(self._response)
             finally:
                 self._end(self.reader.error)
+
+    async def _is_ended(self) -> bool:
+        try:
+            return await self._ended(self.reader)
+        except BaseException as cancelled:
+            self.close(cancelled)
+            raise
 
     def _left(self, problem: Exception) -> bytes:
         """Give what came before the connection broke: aiohttp has it, and gives its exception first; it comes again."""

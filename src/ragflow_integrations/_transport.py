@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from ragflow_integrations import _failures, _protocol
 from ragflow_integrations._forks import begin_anew, of_parent
 from ragflow_integrations._observing import Observer
-from ragflow_integrations.errors import APIError, RAGFlowError
+from ragflow_integrations.errors import RAGFlowError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,34 +214,37 @@ class Transport:
 
     def ask(self, prepare: Prepare) -> Answer:
         """Send a question and wait for the whole answer."""
-        learned = False
+        profile = self._settings.profile
         while True:
             completion = self.run(prepare())
             try:
-                if not completion.stream:
-                    return self._repeat(completion.request, partial(self._answer, completion))
-                with self._stream(completion) as stream:
-                    collections.deque(stream, maxlen=0)
-                    return stream.answer
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
+                answer = self._ask(completion)
+            except RAGFlowError as error:
+                if not self.run(_protocol.asking_again.after_error(completion, error, profile)):
                     raise
-                learned = True
+            else:
+                if not self.run(_protocol.asking_again.after_answer(completion, answer, profile)):
+                    return answer
+
+    def _ask(self, completion: Completion) -> Answer:
+        if not completion.stream:
+            return self._repeat(completion.request, partial(self._answer, completion))
+        with self._stream(completion) as stream:
+            collections.deque(stream, maxlen=0)
+            return stream.answer
 
     def _answer(self, completion: Completion, reply: _protocol.http.Reply) -> Answer:
         return completion.answer(_protocol.envelope.decode(reply, completion.request, self._settings.profile))
 
     def stream(self, prepare: Prepare, release: Callable[[], None] = nothing) -> AnswerStream:
         """Send a question and open its stream; a refusal is raised here, not at the first event."""
-        learned = False
         while True:
             completion = self.run(prepare())
             try:
                 stream = self._stream(completion)
-            except APIError as error:
-                if learned or not completion.learn_from_refusal(error, self._settings.profile):
+            except RAGFlowError as error:
+                if not self.run(_protocol.asking_again.after_error(completion, error, self._settings.profile)):
                     raise
-                learned = True
             else:
                 stream.held.until_closed(release)
                 return stream
@@ -250,12 +253,19 @@ class Transport:
         def once(exchange: Exchange) -> AnswerStream:
             response = self._open(completion.request, exchange, streamed=True)
             reader = completion.reader(response.status_code, _headers(response))
-            stream = AnswerStream(response, reader, self._settings, exchange)
+            stream = AnswerStream(response, reader, self._settings, exchange, partial(self._ended, completion))
             if "event-stream" not in response.headers.get("content-type", "") or not response.ok:
                 stream.read_ahead()
             return stream
 
         return self._attempt(completion.request, once)
+
+    def _ended(self, completion: Completion, reader: AnswerReader) -> bool:
+        """Tell whether a stream that broke is whole all the same; what keeps that from being found out does not matter."""
+        try:
+            return self.run(_protocol.asking_again.ended(completion, reader, self._settings.profile))
+        except RAGFlowError:
+            return False
 
     def _open(self, request: Request, exchange: Exchange, *, streamed: bool = False) -> requests.Response:
         settings = self._settings
@@ -314,8 +324,16 @@ class AnswerStream:
         ...         print(event)
     """
 
-    def __init__(self, response: requests.Response, reader: AnswerReader, settings: Settings, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        response: requests.Response,
+        reader: AnswerReader,
+        settings: Settings,
+        exchange: Exchange,
+        ended: Callable[[AnswerReader], bool],
+    ) -> None:
         self.held = Held()
+        self._ended = ended
         self._exchange = exchange
         self._response = response
         self._reader = reader
@@ -382,10 +400,17 @@ class AnswerStream:
         if self._closed:
             failure = _failures.closed(self.partial)
         if failure is not None:
-            self._exchange.end(failure)
-            self.close()
-            raise failure
-        self._ready = self._reader.feed(block) if block else self._reader.finish()
+            if self._closed or not isinstance(failure, StreamInterruptedError) or not self._ended(self._reader):
+                self._exchange.end(failure)
+                self.close()
+                raise failure
+            self._ready = self._reader.conclude()
+        elif block:
+            self._ready = self._reader.feed(block)
+        else:
+            self._ready = self._reader.finish()
+            if isinstance(self._reader.error, StreamInterruptedError) and self._ended(self._reader):
+                self._ready += self._reader.conclude()
         if self._reader.done:
             self._drain()
             self._end(self._reader.error)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import aiohttp
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.http import Operation, Subject
+    from ragflow_integrations._protocol.http import Subject
     from ragflow_integrations._transport import Prepare
     from ragflow_integrations._turns import Turn
     from ragflow_integrations.models import (
@@ -197,11 +197,9 @@ class AsyncRAGFlowClient:
         settings = self._settings
         session = await self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
 
-        def prepare() -> Operation[_protocol.completions.Completion]:
-            return _protocol.completions.turn(
-                settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
-            )
-
+        prepare = _protocol.completions.taking_turn(
+            settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
+        )
         return prepare, await settings.turns.wait_async(session, settings.timeout.read)
 
     async def complete(

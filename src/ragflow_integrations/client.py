@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import requests
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.http import Operation, Subject
+    from ragflow_integrations._protocol.http import Subject
     from ragflow_integrations._transport import Prepare
     from ragflow_integrations._turns import Turn
     from ragflow_integrations.async_client import AsyncRAGFlowClient
@@ -187,11 +187,9 @@ class RAGFlowClient:
         settings = self._settings
         session = self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
 
-        def prepare() -> Operation[_protocol.completions.Completion]:
-            return _protocol.completions.turn(
-                settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
-            )
-
+        prepare = _protocol.completions.taking_turn(
+            settings.profile, question, asked=asked, session_id=session, stream=stream, options=options
+        )
         return prepare, settings.turns.wait(session, settings.timeout.read)
 
     def complete(

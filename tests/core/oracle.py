@@ -133,6 +133,8 @@ def _whole(recording: Recording, route: str) -> Expected:
         return _agent([{**data, "event": "message"}, data], ended=True)
     if not isinstance(data, dict):
         return Expected(errors.ProtocolError)
+    if data.get("start_to_think"):
+        return Expected(errors.StreamInterruptedError)  # the first event of an answer
     ids = {"session_id": data.get("session_id"), "message_id": data.get("id")}
     return _finish(data["answer"], "", _ids(data.get("reference")), ended=True, **ids)
 

@@ -291,7 +291,7 @@ def test_call(release: str, name: str, connect: Connect) -> None:
     if found is None:
         read_as_envelope(recording)
         return
-    with WireServer(replay(recording, extra=found.routes)) as server:
+    with WireServer(replay(recording, extra=found.routes), knows_assistants=True) as server:
         driver = connect(server.base_url, max_retries=0)
         if isinstance(found.value, type):
             error = driver.fails(found.call)

@@ -41,7 +41,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 def test_the_key_does_not_follow_to_another_server(code: int, name: str, connect: Connect) -> None:
     with WireServer(said({})) as other:
         elsewhere = other.base_url.replace("127.0.0.1", "localhost")
-        with WireServer(status(code, b"", ("Location", f"{elsewhere}/api/v1/chats"))) as server:
+        redirect = status(code, b"", ("Location", f"{elsewhere}/api/v1/chats"))
+        with WireServer(redirect, knows_assistants=True) as server:
             outcome = connect(server.base_url, max_retries=0).drain(CALLS[name])
         assert isinstance(outcome.error, ProtocolError)
         assert elsewhere in str(outcome.error)

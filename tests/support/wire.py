@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 Pieces = Literal["whole", "bytes"] | int
+_ASSISTANT = re.compile(r"GET \S*/api/v1/chats\?(?:.*&)?id=")
 _FRAMING_HEADERS = {"content-length", "transfer-encoding", "connection"}
 
 Script = Callable[[Exchange], None]
@@ -62,12 +63,16 @@ class WireServer:
     What a script raises fails the test when the context ends; only ClientGone is a normal end. Scripts still running
     then have `grace` seconds to finish. With `tls`, which may be replaced while the server runs, it speaks HTTPS; without
     `listening` it refuses connections until `listen` is called.
+
+    Clients look up the settings of an assistant before its first whole answer. Such a request is refused here, and not
+    noted, so that scripts need not care; with `knows_assistants` it is like any other.
     """
 
     script: Script
     grace: float = 5.0
     tls: ssl.SSLContext | None = None
     listening: bool = True
+    knows_assistants: bool = False
     requests: list[Request] = field(default_factory=list, init=False)
     connections: int = field(default=0, init=False)
     errors: list[BaseException] = field(default_factory=list, init=False)
@@ -157,9 +162,14 @@ class WireServer:
             if self._closing:
                 return False
             connection.busy = True
-            self.requests.append(request)
+            settings = not self.knows_assistants and _ASSISTANT.match(f"{request.method} {request.path}")
+            if not settings:
+                self.requests.append(request)
         exchange = Exchange(request, connection)
-        self.script(exchange)
+        if settings:
+            exchange.reply(json={"code": 102, "message": "The chat doesn't exist"})
+        else:
+            self.script(exchange)
         with self._lock:
             connection.busy = False
             return exchange.finish() and not self._closing

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ragflow_integrations._protocol import completions, datasets, envelope, http, operations, retries
+    from ragflow_integrations._protocol import asking_again, completions, datasets, envelope, http, operations, retries
     from ragflow_integrations._protocol.answers import reader
     from ragflow_integrations._protocol.compat import server_version
 
-__all__ = ["completions", "datasets", "envelope", "http", "operations", "reader", "retries", "server_version"]
+__all__ = ["asking_again", "completions", "datasets", "envelope", "http", "operations", "reader", "retries", "server_version"]
 
 _PACKAGES = {"reader": "answers.", "server_version": "compat."}
 

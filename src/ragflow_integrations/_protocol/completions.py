@@ -8,15 +8,21 @@ take it to the native route of ≥ 0.27.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
-from ragflow_integrations._protocol import arguments, operations
+from ragflow_integrations._protocol import arguments, asking_again, operations
+from ragflow_integrations._protocol.answers.builder import MOST_CHUNKS
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations.citations import check_style, strip_markers
-from ragflow_integrations.errors import AgentNotFoundError, APIError, ChatNotFoundError, InvalidArgumentError, RAGFlowError
+from ragflow_integrations.errors import (
+    AgentNotFoundError,
+    ChatNotFoundError,
+    InvalidArgumentError,
+    UnsupportedByServerError,
+)
 from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
 
 if TYPE_CHECKING:
@@ -47,6 +53,21 @@ def target(chat_id: str | None, agent_id: str | None) -> Subject:
     return Subject("agent", arguments.text("agent_id", agent_id), AgentNotFoundError)
 
 
+@dataclass(slots=True)
+class Plan:
+    """How a question is put, as the replies to it so far have taught; see `asking_again`.
+
+    Attributes:
+        gather: Streamed, although the caller does not stream.
+        as_messages: As `messages`.
+        without_references: Without asking for references.
+    """
+
+    gather: bool = False
+    as_messages: bool = False
+    without_references: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A question ready to be sent.
@@ -57,6 +78,9 @@ class Completion:
         style: Citation style.
         session_id: The session asked, None for a stateless answer.
         stream: Whether the reply is streamed, whatever the caller wants.
+        plan: How it is put.
+        references: Whether references are asked for by a flag.
+        most_chunks: How many chunks the assistant can give, None if that is not known.
     """
 
     request: Request
@@ -64,6 +88,14 @@ class Completion:
     style: CitationStyle
     session_id: str | None
     stream: bool
+    plan: Plan = field(default_factory=Plan)
+    references: bool = False
+    most_chunks: int | None = None
+
+    @property
+    def chat_id(self) -> str:
+        """The assistant or agent asked."""
+        return self.request.subject.id if self.request.subject else ""
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
@@ -74,14 +106,8 @@ class Completion:
         return whole_answer(self._about(), body)
 
     def _about(self) -> Asked:
-        return Asked(self.route, self.request, self.style, self.session_id)
-
-    def learn_from_refusal(self, error: RAGFlowError, profile: Profile) -> bool:
-        """Tell whether a refusal says that the question must be put as `messages`; the profile learns it."""
-        wants = "question" in (self.request.json or {}) and isinstance(error, APIError) and "missing: messages" in error.message
-        if wants:
-            profile.take(profile.known.narrowed(*features.MESSAGES_ONLY.span))
-        return wants
+        most = MOST_CHUNKS if self.most_chunks is None else self.most_chunks
+        return Asked(self.route, self.request, self.style, self.session_id, most)
 
 
 def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> CompletionOptions:
@@ -174,7 +200,8 @@ def preparing(
     """
     asked = target(chat_id, None)
     written, checked = history(messages), check_options(options, "stateless")
-    return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
+    plan = Plan()
+    return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked, plan=plan)
 
 
 def begin(profile: Profile, asked: Subject, session_id: str | None, options: CompletionOptions) -> Operation[str]:
@@ -203,12 +230,35 @@ def _require(profile: Profile, needed: Mapping[str, features.Feature], options: 
             yield from server_version.require(profile, feature)
     if options.get("reasoning_effort", "off") not in ("off", "medium"):
         yield from server_version.require(profile, features.EFFORT_LEVELS)
+    zero = next((name for name, value in _generation(options).items() if value == 0), None)
+    if zero and needed is features.SESSION_FEATURES:
+        what = f"`{zero}` of 0 with `model` in a session"
+        instead = "It is dropped there: give a small number such as 0.001, or set it on the assistant."
+        yield from server_version.require(profile, replace(features.ZERO_SETTINGS, what=what, instead=instead))
+
+
+def taking_turn(
+    profile: Profile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
+) -> Callable[[], Operation[Completion]]:
+    """Return what prepares one turn of a session; question and options are checked, see `check_turn` and `begin`."""
+    plan = Plan()
+    return lambda: turn(
+        profile, question, asked=asked, session_id=session_id, stream=stream, options=options, plan=plan
+    )
 
 
 def turn(
-    profile: Profile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
+    profile: Profile,
+    question: str,
+    *,
+    asked: Subject,
+    session_id: str,
+    stream: bool,
+    options: CompletionOptions,
+    plan: Plan | None = None,
 ) -> Operation[Completion]:
     """Prepare one turn of a session; question and options are checked, see `check_turn` and `begin`."""
+    plan = plan or Plan()
     body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
     metadata: dict[str, JsonValue] = {"include": True}  # of the documents cited; others than ≥ 0.25.6 leave it aside
     style = options.get("citation_style", "bracket")
@@ -216,7 +266,7 @@ def turn(
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
         body |= _agent_options(options) | {"stream": True}
         request = Request("POST", path("agents", asked.id, "completions"), json=body, subject=asked)
-        return Completion(request, "agent", style, session_id, stream=True)
+        return Completion(request, "agent", style, session_id, stream=True, plan=plan)
     body = {**options.get("variables", {}), **body, **_generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -225,15 +275,56 @@ def turn(
     if "metadata_condition" in options:
         body["metadata_condition"] = dict(options["metadata_condition"])
     yield from _native_only(profile, body, options)
+    yield from _check_research_off(profile, asked.id, options)
     if (yield from server_version.takes_only_messages(profile)):
         del body["question"]
         stream = True
         session = yield from operations.get_session(asked.id, session_id)
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
-        body |= {"messages": [*stored, {"role": "user", "content": question}], "stream": stream}
-    request = Request("POST", path("chats", asked.id, "completions"), json=body, subject=asked)
-    return Completion(request, "native", style, session_id, stream)
+        body |= {"messages": [*stored, {"role": "user", "content": question}]}
+    stream = stream or (yield from _must_gather(profile, asked.id, options, plan))
+    request = Request("POST", path("chats", asked.id, "completions"), json=body | {"stream": stream}, subject=asked)
+    return Completion(request, "native", style, session_id, stream, plan, most_chunks=_most_chunks(profile, asked, options))
+
+
+def _must_gather(profile: Profile, chat_id: str, options: CompletionOptions, plan: Plan) -> Operation[bool]:
+    """Tell whether a turn is streamed and gathered: a reply that does not stream would be cut short (`RESEARCH_CUT`).
+
+    Other replies are better whole: 0.24.0 and ≥ 0.26.1 add the citations that the LLM left out to those only. So the
+    assistant's "Reasoning" switch decides, which is asked for once; a turn that was cut is stored all the same.
+    """
+    if plan.gather:
+        return True
+    if profile.known.supports(features.RESEARCH_CUT) is False:
+        return False
+    if options.get("reasoning_effort", "off") != "off":
+        plan.gather = True
+        return True
+    known = yield from asking_again.assistant(profile, chat_id)
+    plan.gather = known is not None and known.researches
+    return plan.gather
+
+
+def _check_research_off(profile: Profile, chat_id: str, options: CompletionOptions) -> Operation[None]:
+    """Make sure that `reasoning_effort="off"` is honoured: before 0.27 the assistant's own switch is stronger."""
+    if options.get("reasoning_effort") != "off" or (yield from server_version.find_out(profile, features.EFFORT_LEVELS)):
+        return
+    known = yield from asking_again.assistant(profile, chat_id)
+    if known is not None and known.researches:
+        raise UnsupportedByServerError(
+            f"`reasoning_effort='off'` for an assistant whose \"Reasoning\" switch is on needs RAGFlow 0.27.0 or newer; this "
+            f"server is {profile.known}. Turn it off on the assistant: client.chats.update({chat_id!r}, "
+            "prompt={'reasoning': False})."
+        )
+
+
+def _most_chunks(profile: Profile, asked: Subject, options: CompletionOptions) -> int | None:
+    """Return how many chunks an assistant can give its LLM, as far as that is known."""
+    known = profile.assistants.get(asked.id)
+    if known is None or any(name in options for name in ("reasoning_effort", "internet")):
+        return None
+    return known.most_chunks if known.cites else 0
 
 
 def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
@@ -250,23 +341,37 @@ def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
 
 
 def stateless(
-    profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
+    profile: Profile,
+    messages: list[JsonValue],
+    *,
+    asked: Subject,
+    stream: bool,
+    options: CompletionOptions,
+    plan: Plan | None = None,
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
+    plan = plan or Plan()
+    known = profile.assistants.get(asked.id)
+    if known is not None and known.researches and profile.known.supports(features.RESEARCH_CUT) is not False:
+        plan.gather = True
+    stream = stream or plan.gather
+    most_chunks = _most_chunks(profile, asked, options)
     yield from _require(profile, features.STATELESS_FEATURES, options)
     body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **_generation(options)}
     style = options.get("citation_style", "bracket")
     if not any(name in options for name in _NATIVE_ONLY):
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
-        # cite without it.
-        extra: dict[str, JsonValue] = {"reference": True, "reference_metadata": {"include": True}}
+        # cite without it. 0.20–0.23.1 fail over it where there is nothing to cite, as an assistant shows that cites nothing.
+        cites = known is None or known.cites or profile.known.supports(features.NO_REFERENCE_FAILS) is False
+        references = cites and not plan.without_references
+        extra: dict[str, JsonValue] = {"reference": references, "reference_metadata": {"include": True}}
         if "metadata_condition" in options:
             extra["metadata_condition"] = dict(options["metadata_condition"])
         # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
-        body |= {"model": options.get("model", "model"), "reference": True, "extra_body": extra}
+        body |= {"model": options.get("model", "model"), "reference": references, "extra_body": extra}
         where = path("chats_openai", asked.id, "chat", "completions")
         request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-        return Completion(request, "openai", style, None, stream)
+        return Completion(request, "openai", style, None, stream, plan, references, most_chunks)
     body |= {"pass_all_history_messages": True, "store_history_messages": False, "reference_metadata": {"include": True}}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -275,7 +380,7 @@ def stateless(
     yield from _native_only(profile, body, options)
     where = path("chats", asked.id, "completions")
     request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-    return Completion(request, "native", style, None, stream)
+    return Completion(request, "native", style, None, stream, plan, most_chunks=most_chunks)
 
 
 def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:

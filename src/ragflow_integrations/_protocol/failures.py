@@ -10,11 +10,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ragflow_integrations.errors import GenerationError
+from ragflow_integrations.errors import GenerationError, StreamInterruptedError
 
 MARK = "**ERROR**: "
 _KIND = re.compile(r"([A-Z][A-Z_]{2,}) - ")
 _TAIL = re.compile(r"\*(?:\*(?:E(?:R(?:R(?:O(?:R(?:\*(?:\*(?::)?)?)?)?)?)?)?)?)?\Z")
+
+
+class UnfinishedReply(StreamInterruptedError):  # noqa: N818 - a signal between protocol modules, see `mending`
+    """A reply that does not stream is marked as unfinished: it is the first event of an answer, and no answer.
+
+    Attributes:
+        message_id: Id of the turn that the server has stored for it.
+    """
+
+    def __init__(self, message_id: str | None) -> None:
+        super().__init__("The server sent only the beginning of its answer.")
+        self.message_id = message_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 OPEN, CLOSE = "<think>", "</think>"
+RETRIEVING = "<retrieving>"
 _TAGS = ("think", "retrieving")
 
 

@@ -59,6 +59,7 @@ class AnswerBuilder:
     by_key: bool = False
     trace: list[JsonObject] = field(default_factory=list)
     flagged: bool = False  # thinking opened by a flag and not yet closed
+    ends_unseen: bool = False  # nothing tells whether thinking has ended before the text
     _opened: int = 0  # pieces of reasoning before that flag
     _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
@@ -129,9 +130,14 @@ class AnswerBuilder:
         """Whether thinking opened by a tag has not been closed."""
         return self._splitter.thinking
 
+    @property
+    def reasoning(self) -> str:
+        """The thinking so far."""
+        return "".join(self._reasoning)
+
     def end_tagged_thought(self, thought: str) -> bool:
         """Take all of the thought whose tag is open, told once more as reasoning; return whether it is that thought."""
-        told = "".join(self._reasoning)
+        told = self.reasoning
         if not thought.startswith(told.rstrip()):
             return False
         self._splitter.end_thought()
@@ -159,6 +165,11 @@ class AnswerBuilder:
         return [kind(text) for kind, text in pieces]
 
     @property
+    def last_text(self) -> str:
+        """The last piece of text that was taken."""
+        return self._text[-1] if self._text else ""
+
+    @property
     def partial(self) -> str:
         """The text shown so far."""
         return "".join(self._shown)
@@ -178,7 +189,7 @@ class AnswerBuilder:
         elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
             text += "".join(self._reasoning[self._opened :])
             reasoning = "".join(self._reasoning[: self._opened])
-        if not text and (self.flagged or self._splitter.thinking):
+        if not text and (self.flagged or self._splitter.thinking or self.ends_unseen):
             text, reasoning = reasoning, ""
         if text.startswith(said):
             self._say(text[len(said) :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
+from ragflow_integrations._protocol.failures import UnfinishedReply
 from ragflow_integrations.errors import ProtocolError
 from ragflow_integrations.models import Reference
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from ragflow_integrations._protocol.http import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject, JsonValue
+
+
+#: What the first event of deep research says.
+_NO_ANSWERS = ("", thinking.RETRIEVING)
 
 
 class NativeDecoder:
@@ -102,8 +107,12 @@ class NativeDecoder:
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
         self._about(data)
+        text = wire.text(data, "answer")
+        # ≥ 0.26.1 mark a whole text as unfinished, too: that for a question to which nothing is found.
+        if data.get("start_to_think") is True or (data.get("final") is False and text.strip() in _NO_ANSWERS):
+            raise UnfinishedReply(self._answer.message_id)
         self._settle_reference()
-        self._answer.add(wire.text(data, "answer"))
+        self._answer.add(text)
 
 
 def _says_something(reference: JsonValue) -> bool:

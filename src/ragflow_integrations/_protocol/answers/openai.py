@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
+from ragflow_integrations._protocol.failures import UnfinishedReply
 from ragflow_integrations.citations import rewrite
 from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 
@@ -30,6 +31,7 @@ class OpenAIDecoder:
 
     def __init__(self, answer: AnswerBuilder, request: Request, reply: Reply) -> None:
         self._answer = answer
+        answer.ends_unseen = True
         self._request = request
         self._reply = reply
         self._text: list[str] = []
@@ -67,6 +69,10 @@ class OpenAIDecoder:
         if delta.get("reasoning_content"):
             self._reason(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
+        if text and not self._text and text.startswith(thinking.OPEN):
+            thought, rest = thinking.split(text)
+            if thought == answer.reasoning:  # 0.25 repeats an answer that has no text, too
+                text = rest
         if text:
             if self._repeated is not None:  # more comes behind it, so it was no repetition
                 self._add(self._repeated)
@@ -160,7 +166,10 @@ class OpenAIDecoder:
         if message.get("reference") is not None:
             self._answer.reference = decoders.reference(message["reference"])
         self._answer.think(wire.text(message, "reasoning_content"))
-        self._answer.add(wire.text(message, "content"))
+        content = wire.text(message, "content")
+        if content.strip() == thinking.RETRIEVING:
+            raise UnfinishedReply(None)
+        self._answer.add(content)
 
 
 def _end_repeated(piece: str, said: str) -> str | None:

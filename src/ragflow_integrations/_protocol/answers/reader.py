@@ -10,6 +10,7 @@ from ragflow_integrations._protocol.answers.agent import AgentDecoder
 from ragflow_integrations._protocol.answers.builder import MOST_CHUNKS, AnswerBuilder
 from ragflow_integrations._protocol.answers.native import NativeDecoder
 from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
+from ragflow_integrations._protocol.failures import UnfinishedReply
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request
 from ragflow_integrations._protocol.sse import MAX_FRAME, EventStream
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
@@ -135,6 +136,30 @@ class AnswerReader:
         """Whether an event has come."""
         return self._began
 
+    @property
+    def inside_event(self) -> bool:
+        """Whether bytes have come of an event that has not ended."""
+        return self._cut_inside or bool(self._events.rest)
+
+    @property
+    def model(self) -> str | None:
+        """The LLM that the server names."""
+        return self._builder.model
+
+    @property
+    def last_text(self) -> str:
+        """The last piece of text, as the server sent it."""
+        return self._builder.last_text
+
+    def release(self) -> None:
+        """Let `partial` have all the text that has come, also what waited for the end of the stream."""
+        self._builder.release()
+
+    def conclude(self) -> list[AnswerEvent]:
+        """Take the text so far for the whole answer, though the stream has not ended as it should; return its events."""
+        self.error = None
+        return self._complete()
+
     def feed(self, data: bytes) -> list[AnswerEvent]:
         """Take bytes of the body as they come; give the events they complete."""
         if self.done:
@@ -223,6 +248,8 @@ class AnswerReader:
             return self._fail(StreamInterruptedError("The server closed the connection without sending a byte of the answer."))
         try:
             self._decoder.whole(envelope.decode(Reply(self._reply.status, self._reply.headers, body), self._request))
+        except UnfinishedReply as error:
+            return self._fail(StreamInterruptedError(str(error)))
         except RAGFlowError as error:
             return self._fail(error)
         return self._complete()

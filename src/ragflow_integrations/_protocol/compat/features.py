@@ -47,6 +47,14 @@ AGENTS = Feature("Running an agent", (0, 17, 0), broken=((0, 22, 0), (0, 22, PAT
 #: that do not stream after the first piece, so answers are streamed and gathered (notes §9.1, §9.5).
 MESSAGES_ONLY = Feature("a body of messages only", (0, 25, 1), (0, 25, 5))
 EFFORT_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0))
+#: A reply that does not stream ends with the first sign of deep research (recordings/transcripts/reasoning-0.24.0-raw.txt;
+#: `break` in api/apps/sdk/session.py of 0.24.0 and in restful_apis/chat_api.py and openai_api.py up to 0.26.4).
+RESEARCH_CUT = Feature("cutting deep research short", (0, 24, 0), (0, 26, PATCHES))
+#: The OpenAI route fails over an answer that has no references where they are asked for
+#: (recordings/transcripts/nothing-raw-0.23.1.txt; `chunks_format` of 0.20.0 to 0.23.1).
+NO_REFERENCE_FAILS = Feature("failing over an answer without references", (0, 20, 0), (0, 23, PATCHES))
+#: 0.25.1–0.25.6 drop a setting of 0 beside `llm_id` (recordings/transcripts/temp0-0.25.6.txt).
+ZERO_SETTINGS = Feature("a setting of 0 beside `model`", (0, 26, 0))
 
 # Options of questions and searches → what a server must be to honour them.
 SESSION_FEATURES: dict[str, Feature] = {

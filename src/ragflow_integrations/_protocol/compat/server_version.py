@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
+from ragflow_integrations._protocol.compat.assistants import Assistants
 from ragflow_integrations._protocol.compat.error_table import EndpointMissing
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
 from ragflow_integrations._protocol.http import Request
@@ -126,6 +127,7 @@ class Profile:
     def __init__(self, server: str = "the server") -> None:
         self.server = server
         self.known = Known()
+        self.assistants = Assistants()
 
     def take(self, known: Known) -> None:
         """Replace what is known."""
@@ -140,6 +142,8 @@ class Profile:
     def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
         """Take what a reply tells; see `Known.observed`."""
         self.take(self.known.observed(request, status, body, missing=missing))
+        if body is not None and request.method == "GET" and request.path == "/chats":
+            self.assistants.learn(body)
 
 
 def probe(profile: Profile) -> Operation[Known]:
