@@ -351,15 +351,13 @@ class Connection:
         if self.closed:
             failure = _failures.closed(self.reader.partial)
         if failure is not None:
-            if self.closed or not isinstance(failure, StreamInterruptedError) or not await self._is_ended():
+            if self.closed or not await self._is_ended(failure):
                 self.close(failure)
                 raise failure
             self.ready += self.reader.conclude()
-        elif block:
-            self.ready += self.reader.feed(block)
         else:
-            self.ready += self.reader.finish()
-            if isinstance(self.reader.error, StreamInterruptedError) and await self._is_ended():
+            self.ready += self.reader.feed(block) if block else self.reader.finish()
+            if not block and await self._is_ended(self.reader.error):
                 self.ready += self.reader.conclude()
         if self.reader.done:
             if self.reader.error is not None:
@@ -369,9 +367,10 @@ class Connection:
             finally:
                 self._end(self.reader.error)
 
-    async def _is_ended(self) -> bool:
+    async def _is_ended(self, error: RAGFlowError | None) -> bool:
+        """Tell whether the stream is whole all the same."""
         try:
-            return await self._ended(self.reader)
+            return isinstance(error, StreamInterruptedError) and await self._ended(self.reader)
         except BaseException as cancelled:
             self.close(cancelled)
             raise

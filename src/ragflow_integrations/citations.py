@@ -327,4 +327,43 @@ def strip_markers(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:
     return rewrite("".join(out), "none").text
 
 
-__all__ = ["CitationStyle", "Marker", "MarkerRewriter", "Rewritten", "check_style", "cite", "rewrite", "strip_markers"]
+#: Numbers in brackets that stand where citations do: behind a blank or a sign of punctuation, and in front of no link.
+_NUMBERS = re.compile(r"(?<=[^\s\[])[ \t]{0,4}(?:\[\d{1,3}\][ \t]{0,2})*\[\d{1,3}\](?![\w(:\[])")
+_NUMBER = re.compile(r"\d+")
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+
+
+def strip_numbers(text: str, most: int, *, glued: bool = True) -> str:
+    """Remove numbers that are citations of style `"bracket"` from a text of which no spans are known.
+
+    What is no citation stays: code, links, numbers above `most`.
+
+    Args:
+        text: Text of an assistant turn.
+        most: How many sources it can have had.
+        glued: Whether a number right behind a Latin word is a citation, too, and not an index as in `list[1]`.
+    """
+
+    def without(run: re.Match[str]) -> str:
+        before = text_part[run.start() - 1] if not run[0][0].isspace() else " "
+        if not glued and before.isascii() and (before.isalnum() or before in "_)]"):
+            return run[0]
+        return "" if all(1 <= int(number) <= most for number in _NUMBER.findall(run[0])) else run[0]
+
+    parts = []
+    for index, text_part in enumerate(_CODE.split(text)):
+        parts.append(text_part if index % 2 else _NUMBERS.sub(without, text_part))
+    return "".join(parts)
+
+
+__all__ = [
+    "CitationStyle",
+    "Marker",
+    "MarkerRewriter",
+    "Rewritten",
+    "check_style",
+    "cite",
+    "rewrite",
+    "strip_markers",
+    "strip_numbers",
+]

@@ -10,7 +10,7 @@ from ragflow_integrations import RAGFlowClient, UnsupportedByServerError
 from ragflow_integrations.emulator import Emulator
 from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.langchain import RAGFlowRetriever as LangChainRetriever
-from ragflow_integrations.llamaindex import RAGFlowChatEngine
+from ragflow_integrations.llamaindex import RAGFlowChatEngine, RAGFlowQueryEngine
 from ragflow_integrations.llamaindex import RAGFlowRetriever as LlamaIndexRetriever
 from tests.support.releases import RELEASES
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from langchain_core.messages import AIMessage, AIMessageChunk
+
+    from ragflow_integrations.models import JsonValue
 
 QUESTION = "How long does a full charge take at a charging station?"
 FOLLOW_UP = "Who must wear a helmet?"
@@ -123,3 +125,33 @@ async def test_agents(world: World) -> None:
                 ask()
         else:
             assert "takes four hours" in ask()
+
+
+# Assistants that releases answer wrongly: deep research, nothing found, no quotes
+
+
+KINDS: dict[str, tuple[dict[str, JsonValue], str, str]] = {
+    "deep research": ({"reasoning": True}, QUESTION, "four hours"),
+    "nothing found": ({"empty_response": ""}, "zzqq xylophone wombat", "zzqq xylophone wombat"),
+    "quotes off": ({"quote": False}, QUESTION, "four hours"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_unkind_assistants(world: World, kind: str) -> None:
+    prompt, question, said = KINDS[kind]
+    chat = world.client.chats.create(f"Assistant: {kind}", dataset_ids=[world.server.dataset_id], prompt=prompt)
+    model = ChatRAGFlow(chat_id=chat.id, client=world.client)
+    in_session = ChatRAGFlow(chat_id=chat.id, client=world.client, conversation_id="one")
+    for one in (model, in_session):
+        assert said in str(one.invoke(question).content)
+        assert said in str((await one.ainvoke(question)).content)
+        assert said in "".join([str(chunk.content) for chunk in one.stream(question)])
+        assert said in "".join([str(chunk.content) async for chunk in one.astream(question)])
+    engine = RAGFlowChatEngine(world.client, chat_id=chat.id)
+    assert said in str(engine.chat(question))
+    assert said in str(await engine.achat(question))
+    assert said in "".join(engine.stream_chat(question).response_gen)
+    queries = RAGFlowQueryEngine(world.client, chat_id=chat.id)
+    assert said in str(queries.query(question))
+    assert said in str(await queries.aquery(question))

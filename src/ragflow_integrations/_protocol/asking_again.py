@@ -6,6 +6,7 @@ anew, which then takes another form.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from typing import TYPE_CHECKING, cast
@@ -38,10 +39,8 @@ _WORD = re.compile(r"[^\W\d_]+|\d{1,3}|[^\s\w]")
 def assistant(profile: Profile, chat_id: str) -> Operation[Assistant | None]:
     """Return what is known of an assistant, asking for it the first time; None if the server does not tell."""
     if profile.assistants.get(chat_id) is None:
-        try:
+        with contextlib.suppress(APIError, ProtocolError):  # the question itself tells what is wrong
             yield from operations.get_chat(chat_id)  # the reply teaches the profile
-        except (APIError, ProtocolError):
-            pass  # the question itself tells what is wrong
     return profile.assistants.get(chat_id)
 
 

@@ -16,14 +16,14 @@ from ragflow_integrations._protocol.answers.builder import MOST_CHUNKS
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, server_version
 from ragflow_integrations._protocol.http import Operation, Request, Subject, path
-from ragflow_integrations.citations import check_style, strip_markers
+from ragflow_integrations.citations import check_style, strip_markers, strip_numbers
 from ragflow_integrations.errors import (
     AgentNotFoundError,
     ChatNotFoundError,
     InvalidArgumentError,
     UnsupportedByServerError,
 )
-from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort
+from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message, ReasoningEffort, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -242,9 +242,7 @@ def taking_turn(
 ) -> Callable[[], Operation[Completion]]:
     """Return what prepares one turn of a session; question and options are checked, see `check_turn` and `begin`."""
     plan = Plan()
-    return lambda: turn(
-        profile, question, asked=asked, session_id=session_id, stream=stream, options=options, plan=plan
-    )
+    return lambda: turn(profile, question, asked=asked, session_id=session_id, stream=stream, options=options, plan=plan)
 
 
 def turn(
@@ -407,6 +405,7 @@ def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:
     written: list[JsonValue] = []
     for at, item in enumerate(messages):
         role, content = (item.role, item.content) if isinstance(item, Message) else _fields(at, item)
+        reference = item.reference if isinstance(item, Message) else None
         if role == "system":
             raise InvalidArgumentError(
                 f"messages[{at}]",
@@ -414,11 +413,21 @@ def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:
             )
         if role not in ("user", "assistant"):
             raise InvalidArgumentError(f"messages[{at}]", f"has the role {role!r}; roles are 'user' and 'assistant'")
-        written.append({"role": role, "content": strip_markers(content) if role == "assistant" else content})
+        written.append({"role": role, "content": _unmarked(content, reference) if role == "assistant" else content})
     last = written[-1] if written else None
     if not isinstance(last, dict) or last["role"] != "user":
         raise InvalidArgumentError("messages", "must end with a message of the user, the question")
     return written
+
+
+def _unmarked(content: str, reference: Reference | None) -> str:
+    """Return the text of an assistant turn without markers, whatever their style: an LLM would copy them.
+
+    ≥ 0.25 take a copied `[1]` for a citation of the chunk at index 1 (`CITATION_MARKER_PATTERN` in dialog_service.py).
+    """
+    if reference is None:
+        return strip_numbers(strip_markers(content), MOST_CHUNKS, glued=False)
+    return strip_numbers(strip_markers(content), len(reference.chunks))
 
 
 def _fields(at: int, item: Mapping[str, str]) -> tuple[str, str]:

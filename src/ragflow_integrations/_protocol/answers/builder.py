@@ -174,12 +174,9 @@ class AnswerBuilder:
         """The text shown so far."""
         return "".join(self._shown)
 
-    def finish(self) -> Answer | RAGFlowError:
-        """End the answer: what was held back is shown, then it is whole, or the LLM has failed."""
-        for is_thinking, part in self._splitter.finish():
-            self.think(part) if is_thinking else self._say(part)
-        said, reasoning = "".join(self._text), "".join(self._reasoning)
-        text = said
+    def _final(self, said: str) -> tuple[str, str]:
+        """Return the final reasoning and the final text, which are more than the pieces told where a server repeats them."""
+        reasoning, text = self.reasoning, said
         if self.complete_text:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
             thought, text = thinking.split(self.complete_text)
@@ -191,6 +188,14 @@ class AnswerBuilder:
             reasoning = "".join(self._reasoning[: self._opened])
         if not text and (self.flagged or self._splitter.thinking or self.ends_unseen):
             text, reasoning = reasoning, ""
+        return reasoning, text
+
+    def finish(self) -> Answer | RAGFlowError:
+        """End the answer: what was held back is shown, then it is whole, or the LLM has failed."""
+        for is_thinking, part in self._splitter.finish():
+            self.think(part) if is_thinking else self._say(part)
+        said = "".join(self._text)
+        reasoning, text = self._final(said)
         if text.startswith(said):
             self._say(text[len(said) :])
         elif not self.by_key:

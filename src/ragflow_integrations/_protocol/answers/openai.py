@@ -69,30 +69,31 @@ class OpenAIDecoder:
         if delta.get("reasoning_content"):
             self._reason(wire.text(delta, "reasoning_content"))
         text = wire.text(delta, "content")
-        if text and not self._text and text.startswith(thinking.OPEN):
-            thought, rest = thinking.split(text)
-            if thought == answer.reasoning:  # 0.25 repeats an answer that has no text, too
-                text = rest
         if text:
-            if self._repeated is not None:  # more comes behind it, so it was no repetition
-                self._add(self._repeated)
-                self._repeated = None
-            if self._tail is not None:
-                self._add(self._tail)
-                self._tail = None
-            if "reasoning_content" not in delta and self._repeats_end(text):
-                self._tail = text
-                return
-            # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
-            if 0 < self._length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
-                self._repeated = text
-            else:
-                self._add(text)
+            self._content(text, of_017="reasoning_content" not in delta)
         if "final_content" in delta:
             answer.complete_text = wire.text(delta, "final_content") or answer.complete_text
         found = delta.get("reference")
         if found is not None:
             answer.reference = decoders.reference(found)
+
+    def _content(self, text: str, *, of_017: bool) -> None:
+        """Take more text, or text that repeats what came before: what follows tells (see `_settle`)."""
+        if not self._text and text.startswith(thinking.OPEN):
+            thought, rest = thinking.split(text)
+            if thought == self._answer.reasoning:  # 0.25 repeats an answer that has no text, too
+                text = rest
+        for held in (self._repeated, self._tail):
+            if held is not None:  # more comes behind it, so it was no repetition
+                self._add(held)
+        self._repeated = self._tail = None
+        # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
+        if of_017 and self._repeats_end(text):
+            self._tail = text
+        elif 0 < self._length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
+            self._repeated = text
+        else:
+            self._add(text)
 
     def _reason(self, thought: str) -> None:
         """Take thinking.
