@@ -338,20 +338,22 @@ class Connection:
     async def fill(self) -> None:
         """Read a block; the events it completes are added to `ready`, where they stay whatever happens then."""
         failure: RAGFlowError | None = None
+        silent = False
         block = b""
         try:
             block = await self._response.content.readany()
         except _PROBLEMS as problem:
             block = self._left(problem)
             if not block:
-                failure = _failures.cut_off(self._settings, self.reader, problem, silent=isinstance(problem, TimeoutError))
+                silent = isinstance(problem, TimeoutError)
+                failure = _failures.cut_off(self._settings, self.reader, problem, silent=silent)
         except BaseException as cancelled:  # no `Exception`: the connection may not outlive the task that read it
             self.close(cancelled)
             raise
         if self.closed:
             failure = _failures.closed(self.reader.partial)
         if failure is not None:
-            if self.closed or not await self._is_ended(failure):
+            if self.closed or silent or not await self._is_ended(failure):
                 self.close(failure)
                 raise failure
             self.ready += self.reader.conclude()

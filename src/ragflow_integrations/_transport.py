@@ -390,6 +390,7 @@ class AnswerStream:
         self._at = 0
         self._ready = []
         failure: RAGFlowError | None = None
+        silent = False
         block = b""
         try:
             block = next(self._blocks, b"")
@@ -400,7 +401,7 @@ class AnswerStream:
         if self._closed:
             failure = _failures.closed(self.partial)
         if failure is not None:
-            if self._closed or not isinstance(failure, StreamInterruptedError) or not self._ended(self._reader):
+            if self._closed or silent or not self._ended(self._reader):
                 self._exchange.end(failure)
                 self.close()
                 raise failure

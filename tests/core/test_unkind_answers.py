@@ -298,3 +298,40 @@ def test_a_marker_without_a_source_is_no_number(version: str, kind: str, alone: 
         assert served.do(lambda client: client.ask(QUESTION, chat_id=quiet)).text == raw
         streamed = served.driver.drain(lambda client: client.stream(QUESTION, chat_id=quiet))
         assert (streamed.text, streamed.answer.text) == (raw, raw)
+
+
+@pytest.mark.parametrize("kind", list(DRIVERS))
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_number_that_was_shown_too_early_stays_in_streams_only(version: str, kind: str, alone: Callable[..., Served]) -> None:
+    marker = ("##{}$$" if version == "0.17.2" else "[ID:{}]").format(20)
+    pieces = ("The range is 45 kilometres ", marker, ".")
+    with ScriptedModel(pieces=pieces).serve() as model:
+        served = alone(version, kind, llm_base_url=model.base_url)
+        chat = served.emulator.chat_id
+        streamed = served.driver.drain(lambda client: client.stream(QUESTION, chat_id=chat))
+        assert streamed.text == streamed.answer.text == "The range is 45 kilometres [21]."
+        whole = served.do(lambda client: client.ask(QUESTION, chat_id=chat))
+        assert whole.text == "".join(pieces)
+        assert not streamed.answer.citations + whole.citations
+
+
+# Thoughts that a model tags itself
+
+
+@pytest.mark.parametrize("kind", list(DRIVERS))
+@pytest.mark.parametrize("version", OLD)
+def test_tagged_thoughts_come_once_and_the_text_whole(version: str, kind: str, alone: Callable[..., Served]) -> None:
+    served = alone(version, kind)
+    chat = served.emulator.chat_id
+    question = f"{QUESTION} [[THINKTAG=40]] [[LONG=40]]"
+    thought = "inner thoughts here" + "".join(f" t{number}" for number in range(40))
+    outcome = served.driver.drain(lambda client: client.stream_complete(user(question), chat_id=chat))
+    assert outcome.reasoning == outcome.answer.reasoning == thought
+    assert outcome.text == outcome.answer.text
+    assert ANSWER in outcome.text
+    assert outcome.text.endswith(" w39")
+    served.emulator.faults = FaultPlan(cut_after=8)
+    outcome = served.driver.drain(lambda client: client.stream_complete(user(question), chat_id=chat))
+    assert isinstance(outcome.error, StreamInterruptedError)
+    assert " w1 " in outcome.error.partial
+    assert outcome.reasoning == thought

@@ -96,8 +96,9 @@ def after_answer(completion: Completion, answer: Answer, profile: Profile) -> Op
     """Tell whether to put a question once more because its answer, which has no text, may be a beginning only."""
     if completion.route == "agent":
         return False
-    if completion.plan.gather and not answer.reasoning:
-        profile.assistants.forget(completion.chat_id)  # the switch was turned off
+    seen = profile.assistants.get(completion.chat_id)
+    if completion.plan.gather and not answer.reasoning and seen is not None and seen.researches:
+        profile.assistants.forget(completion.chat_id)  # its switch was turned off
     if answer.text or completion.stream or profile.known.supports(features.RESEARCH_CUT) is False:
         return False
     known = yield from assistant(profile, completion.chat_id)
@@ -117,7 +118,7 @@ def ended(completion: Completion, reader: AnswerReader, profile: Profile) -> Ope
     """
     if not completion.references or reader.inside_event or reader.model != _UNNAMED:
         return False
-    if len(_WORD.findall(reader.last_text)) >= _BATCH or not reader.partial:
+    if len(_WORD.findall(reader.last_text)) >= _BATCH or not reader.partial or reader.lacks_beginning:
         return False
     yield from server_version.find_out(profile, features.NO_REFERENCE_FAILS)
     if profile.known.supports(features.NO_REFERENCE_FAILS) is False:  # 0.20 and 0.21 cannot be told from older ones

@@ -107,7 +107,7 @@ class Completion:
 
     def _about(self) -> Asked:
         most = MOST_CHUNKS if self.most_chunks is None else self.most_chunks
-        return Asked(self.route, self.request, self.style, self.session_id, most)
+        return Asked(self.route, self.request, self.style, self.session_id, most, self.plan.gather)
 
 
 def check_options(options: CompletionOptions, kind: Literal["turn", "agent", "stateless"]) -> CompletionOptions:
@@ -276,7 +276,7 @@ def turn(
     yield from _check_research_off(profile, asked.id, options)
     if (yield from server_version.takes_only_messages(profile)):
         del body["question"]
-        stream = True
+        plan.gather = plan.gather or not stream
         session = yield from operations.get_session(asked.id, session_id)
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]

@@ -60,6 +60,8 @@ class AnswerBuilder:
     trace: list[JsonObject] = field(default_factory=list)
     flagged: bool = False  # thinking opened by a flag and not yet closed
     ends_unseen: bool = False  # nothing tells whether thinking has ended before the text
+    headless: bool = False  # the beginning of the text did not come
+    beheaded: list[str] = field(default_factory=list)  # such text, shown only if the stream breaks before the whole text
     _opened: int = 0  # pieces of reasoning before that flag
     _pieces: list[tuple[type[TextDelta | ReasoningDelta], str]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
@@ -98,6 +100,8 @@ class AnswerBuilder:
 
     def release(self) -> None:
         """Show what waits for the end of a stream that has no end."""
+        self._say("".join(self.beheaded))
+        self.beheaded.clear()
         self._show(self._rewriter.finish_waiting())
 
     def add(self, piece: str) -> None:

@@ -40,15 +40,15 @@ class OpenAIDecoder:
         self._told = False
         self._closer = ""  # a closing tag at the end of the last piece, if that was no end of the thinking
         self._tail: str | None = None  # a piece of 0.17 that may be no more than the end of the text once more
-        self._headless = False  # the beginning of the text did not come, see `_reason`
 
     def event(self, data: str) -> RAGFlowError | bool:
         """Take an event."""
         if data.strip() == "[DONE]":
             self._settle()
             self._answer.add(self._closer)
-            if self._headless and not self._answer.complete_text:
+            if self._answer.headless and not self._answer.complete_text:
                 return UnsupportedByServerError(_HEADLESS)
+            self._answer.beheaded.clear()
             return True
         body = wire.parse(data)
         if "code" in body or not body.get("choices"):
@@ -103,7 +103,7 @@ class OpenAIDecoder:
         (`streamed_response_generator` in api/apps/sdk/session.py of 0.20.5): only the whole text at the end has it.
         """
         if self._answer.tagged and self._answer.end_tagged_thought(thought):
-            self._headless = True
+            self._answer.headless = True
         else:
             self._answer.think(thought)
 
@@ -122,8 +122,9 @@ class OpenAIDecoder:
     def _add(self, text: str) -> None:
         self._text.append(text)
         self._length += len(text)
-        if self._headless:
-            return  # shown at the end, as part of the whole text
+        if self._answer.headless:
+            self._answer.beheaded.append(text)  # the whole text, which comes at the end, has its beginning
+            return
         if thinking.CLOSE not in text:
             if not self._closer:
                 self._answer.add(text)

@@ -31,13 +31,23 @@ _FIELD = b"data:"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the format of the reply, the request (which names the assistant or agent), style and session."""
+    """What was asked.
+
+    Attributes:
+        route: Format of the reply.
+        request: The request, which names the assistant or agent.
+        style: Citation style.
+        session_id: The session, None for a stateless answer.
+        most_chunks: How many chunks the assistant can give.
+        gathered: Whether nobody sees the pieces of a streamed answer.
+    """
 
     route: Route
     request: Request
     style: CitationStyle = "bracket"
     session_id: str | None = None
     most_chunks: int = MOST_CHUNKS
+    gathered: bool = False
 
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
@@ -118,6 +128,7 @@ class AnswerReader:
         self._request = asked.request
         self._reply = Reply(status, headers or {}, b"")
         self._builder = asked.builder()
+        self._builder.whole = asked.gathered
         self._decoder = _DECODERS[asked.route](self._builder, asked.request, self._reply)
         self._coalesce = coalesce
         self._events = EventStream(max_frame=max_frame)
@@ -145,6 +156,11 @@ class AnswerReader:
     def model(self) -> str | None:
         """The LLM that the server names."""
         return self._builder.model
+
+    @property
+    def lacks_beginning(self) -> bool:
+        """Whether the beginning of the text has not come."""
+        return self._builder.headless
 
     @property
     def last_text(self) -> str:
