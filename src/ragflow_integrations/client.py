@@ -133,6 +133,8 @@ class RAGFlowClient:
         """Ask in a session and wait for the whole answer.
 
         The server is asked not to stream: 0.24.0 and ≥ 0.26.1 add citations the LLM left out only then.
+        Deep research, which 0.24–0.26 would cut short, is streamed and gathered; for that the settings of an assistant are
+        looked up once.
 
         Args:
             question: The question.

@@ -277,3 +277,13 @@ def test_messages_have_no_ids_on_some_releases(serve: Serve, version: str) -> No
     assert not any(message.get("id") for message in stored)
     api.send("DELETE", f"/chats/{api.server.chat_id}/sessions/{session}/messages/{'0' * 32}")
     assert api.get(f"/chats/{api.server.chat_id}/sessions/{session}")["data"]["messages"] == stored
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_answer_that_had_no_more_room_says_so(scripted: Callable[..., tuple[ScriptedModel, Api]], *, streamed: bool) -> None:
+    model, api = scripted("0.27.0", "One ", "two")
+    model.finish_reason = "length"
+    said = "".join(event["answer"] for event in api.ask(QUESTION)) if streamed else turn(api)["data"]["answer"]
+    assert said.startswith("One two")
+    assert "...\nThe answer is truncated by your chosen LLM" in said
+    assert model.asked[-1]["stream"] == streamed

@@ -19,11 +19,13 @@ class ScriptedModel:
     Attributes:
         pieces: The pieces of each answer.
         status: HTTP status; others than 200 refuse.
+        finish_reason: Why it ended.
         asked: The bodies of the requests so far.
     """
 
     pieces: tuple[str, ...] = ("Fine.",)
     status: int = 200
+    finish_reason: str = "stop"
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def serve(self) -> WireServer:
@@ -35,6 +37,11 @@ class ScriptedModel:
         if self.status != 200:
             exchange.reply(self.status, json={"error": {"message": "no", "code": self.status}})
             return
+        if not exchange.json["stream"]:
+            message = {"role": "assistant", "content": "".join(self.pieces)}
+            exchange.reply(json={"choices": [{"message": message, "finish_reason": self.finish_reason}]})
+            return
         events = [json.dumps({"choices": [{"delta": {"content": piece}}]}) for piece in self.pieces]
+        events.append(json.dumps({"choices": [{"delta": {}, "finish_reason": self.finish_reason}]}))
         body = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
         exchange.reply(headers=[("content-type", "text/event-stream")], body=body.encode())

@@ -120,11 +120,13 @@ def ended(completion: Completion, reader: AnswerReader, profile: Profile) -> Ope
         return False
     if len(_WORD.findall(reader.last_text)) >= _BATCH or not reader.partial or reader.lacks_beginning:
         return False
-    yield from server_version.find_out(profile, features.NO_REFERENCE_FAILS)
-    if profile.known.supports(features.NO_REFERENCE_FAILS) is False:  # 0.20 and 0.21 cannot be told from older ones
+    if profile.known.supports(features.NO_REFERENCE_FAILS) is False:
         return False
     known = yield from assistant(profile, completion.chat_id)
     if known is None or not known.may_lack_references:
+        return False
+    yield from server_version.find_out(profile, features.NO_REFERENCE_FAILS)
+    if profile.known.supports(features.NO_REFERENCE_FAILS) is False:  # 0.20 and 0.21 cannot be told from older ones
         return False
     return not known.cites or (yield from _finds_nothing(completion, known))
 

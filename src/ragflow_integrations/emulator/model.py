@@ -219,7 +219,7 @@ class RemoteModel:
         history = conversation(task.history)
         messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
         settings = {name: task.settings[name] for name in SETTINGS if name in task.settings and name != _NEVER_SENT}
-        return {"model": self.model, "messages": messages, "stream": True} | settings
+        return {"model": self.model, "messages": messages, "stream": task.streamed} | settings
 
     async def write(self, task: Task) -> AsyncIterator[Token]:
         """Have the answer written.
@@ -246,6 +246,10 @@ class RemoteModel:
                 if reply.status != _HTTP_OK:
                     detail = f"Error code: {reply.status} - {(await reply.text())[:500]}"
                     raise ModelError(failure_kind(detail), detail)
+                if reply.content_type == "application/json":
+                    for token in _read(await reply.json(), "message"):
+                        yield token
+                    return
                 async for line in reply.content:
                     for token in _tokens(line):
                         yield token
@@ -263,7 +267,13 @@ def _tokens(line: bytes) -> list[Token]:
     payload = line.removeprefix(b"data:").strip()
     if not line.startswith(b"data:") or payload == b"[DONE]":
         return []
-    choices = json.loads(payload).get("choices") or [{}]
-    delta = choices[0].get("delta") or {}
-    found = [(delta.get("reasoning_content"), True), (delta.get("content"), False)]
-    return [Token(text, thinking) for text, thinking in found if text]
+    return _read(json.loads(payload), "delta")
+
+
+def _read(body: dict[str, Any], key: str) -> list[Token]:
+    """What a chunk or a whole reply says; where the model had no more room, the server says so."""
+    choice = (body.get("choices") or [{}])[0]
+    said = choice.get(key) or {}
+    found = [(said.get("reasoning_content"), True), (said.get("content"), False)]
+    tokens = [Token(text, thinking) for text, thinking in found if text]
+    return [*tokens, Token(_TRUNCATED, notice=True)] if choice.get("finish_reason") == "length" else tokens
