@@ -243,7 +243,8 @@ def test_streamed_reasoning_is_the_answers_reasoning(served: Served, front: str,
             assert served.within(until=(0, 19, 99))
             continue
         answer = outcome.answer
-        assert ANSWER in answer.text
+        assert answer.text.count(ANSWER) == 1
+        assert outcome.text == answer.text or "NOCITE" in end  # the server inserts markers
         if "THINKTAG" in end and served.within((0, 24, 0), (0, 25, 99)):  # a thought that never ends is the answer
             assert outcome.reasoning.startswith(answer.reasoning)
             rest = outcome.reasoning.removeprefix(answer.reasoning)

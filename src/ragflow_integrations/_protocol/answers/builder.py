@@ -60,6 +60,7 @@ class AnswerBuilder:
     trace: list[JsonObject] = field(default_factory=list)
     flagged: bool = False  # thinking opened by a flag and not yet closed
     ends_unseen: bool = False  # nothing tells whether thinking has ended before the text
+    said: int = 0  # characters of the text so far, thinking not counted
     headless: bool = False  # the beginning of the text did not come
     beheaded: list[str] = field(default_factory=list)  # such text, shown only if the stream breaks before the whole text
     _opened: int = 0  # pieces of reasoning before that flag
@@ -151,6 +152,7 @@ class AnswerBuilder:
     def _say(self, piece: str) -> None:
         if piece:
             self._text.append(piece)
+            self.said += len(piece)
             # Most pieces hold nothing that either looks for, and follow none they hold back.
             if not (self._gate.open and self._rewriter.passes(piece)):
                 piece = self._rewriter.feed(self._gate.feed(piece))

@@ -35,7 +35,6 @@ class OpenAIDecoder:
         self._request = request
         self._reply = reply
         self._text: list[str] = []
-        self._length = 0
         self._repeated: str | None = None
         self._told = False
         self._closer = ""  # a closing tag at the end of the last piece, if that was no end of the thinking
@@ -79,9 +78,9 @@ class OpenAIDecoder:
 
     def _content(self, text: str, *, of_017: bool) -> None:
         """Take more text, or text that repeats what came before: what follows tells (see `_settle`)."""
-        if not self._text and text.startswith(thinking.OPEN):
+        if not self._answer.said and text.startswith(thinking.OPEN):
             thought, rest = thinking.split(text)
-            if thought == self._answer.reasoning:  # 0.25 repeats an answer that has no text, too
+            if thought and self._answer.reasoning.endswith(thought):  # 0.25 repeats an answer that has no text, too
                 text = rest
         for held in (self._repeated, self._tail):
             if held is not None:  # more comes behind it, so it was no repetition
@@ -90,7 +89,7 @@ class OpenAIDecoder:
         # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
         if of_017 and self._repeats_end(text):
             self._tail = text
-        elif 0 < self._length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
+        elif 0 < self._answer.said <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
             self._repeated = text
         else:
             self._add(text)
@@ -121,7 +120,6 @@ class OpenAIDecoder:
 
     def _add(self, text: str) -> None:
         self._text.append(text)
-        self._length += len(text)
         if self._answer.headless:
             self._answer.beheaded.append(text)  # the whole text, which comes at the end, has its beginning
             return

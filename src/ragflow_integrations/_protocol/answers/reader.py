@@ -265,7 +265,8 @@ class AnswerReader:
         try:
             self._decoder.whole(envelope.decode(Reply(self._reply.status, self._reply.headers, body), self._request))
         except UnfinishedReply as error:
-            return self._fail(StreamInterruptedError(str(error)))
+            problem = f"{error} It was asked to stream; ask again, and see whether a proxy gathers streams."
+            return self._fail(StreamInterruptedError(problem))
         except RAGFlowError as error:
             return self._fail(error)
         return self._complete()
