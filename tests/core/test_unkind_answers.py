@@ -191,7 +191,9 @@ def alone() -> Iterator[Callable[..., Served]]:
 def test_a_real_cut_is_still_one(version: str, kind: str, alone: Callable[..., Served]) -> None:
     served = alone(version, kind)
     chat = assistant(served, empty_response="")
-    for question, events in ((QUESTION, 1), (f"{QUESTION} [[LONG=90]]", 2), (f"{NOTHING} [[LONG=90]]", 2)):
+    found_and_short = (f"{QUESTION} [[LONG=4]]", 2)  # what comes last may be the end of the text, but there are references
+    not_found_and_long = (" ".join([NOTHING] * 12), 1)  # there are none, but what comes last is no end
+    for question, events in (found_and_short, not_found_and_long, (QUESTION, 1), (f"{QUESTION} [[LONG=90]]", 2)):
         served.emulator.faults = FaultPlan(cut_after=events)
         outcome = served.driver.drain(lambda client, q=question: client.stream_complete(user(q), chat_id=chat))
         assert isinstance(outcome.error, StreamInterruptedError), question
