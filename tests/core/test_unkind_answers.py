@@ -194,7 +194,7 @@ def test_a_real_cut_is_still_one(version: str, kind: str, alone: Callable[..., S
     found_and_short = (f"{QUESTION} [[LONG=4]]", 2)  # what comes last may be the end of the text, but there are references
     not_found_and_long = (" ".join([NOTHING] * 12), 1)  # there are none, but what comes last is no end
     for question, events in (found_and_short, not_found_and_long, (QUESTION, 1), (f"{QUESTION} [[LONG=90]]", 2)):
-        served.emulator.faults = FaultPlan(cut_after=events)
+        served.emulator.faults = FaultPlan(cut_after=events, path="/completions")
         outcome = served.driver.drain(lambda client, q=question: client.stream_complete(user(q), chat_id=chat))
         assert isinstance(outcome.error, StreamInterruptedError), question
         assert outcome.error.partial == outcome.text != ""
@@ -333,8 +333,13 @@ def test_tagged_thoughts_come_once_and_the_text_whole(version: str, kind: str, a
     assert outcome.text == outcome.answer.text
     assert ANSWER in outcome.text
     assert outcome.text.endswith(" w39")
-    served.emulator.faults = FaultPlan(cut_after=8)
+    served.emulator.faults = FaultPlan(cut_after=8, path="/completions")
     outcome = served.driver.drain(lambda client: client.stream_complete(user(question), chat_id=chat))
     assert isinstance(outcome.error, StreamInterruptedError)
     assert " w1 " in outcome.error.partial
     assert outcome.reasoning == thought
+    served.emulator.faults = None
+    chat = assistant(served, empty_response="")  # without references this stream ends before its whole text
+    question = f"{NOTHING} [[THINKTAG=40]] [[LONG=4]]"
+    outcome = served.driver.drain(lambda client: client.stream_complete(user(question), chat_id=chat))
+    assert isinstance(outcome.error, StreamInterruptedError)
