@@ -99,7 +99,15 @@ class Reply:
 
 
 class UnfinishedReply(ProtocolError):  # noqa: N818 - a kind of `ProtocolError`; a completion may be asked again for it
-    """A reply that was not streamed is marked as unfinished: it is the first event of a stream."""
+    """A reply that was not streamed is marked as unfinished: it is the first event of a stream.
+
+    Attributes:
+        message_id: Id of the turn that the server has stored for it, None if it tells none.
+    """
+
+    def __init__(self, message: str, message_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message_id = message_id
 
 
 class Body:
