@@ -109,6 +109,17 @@ def test_a_switch_that_was_turned_on_since(served: Served, caplog: pytest.LogCap
     assert len(said_in(served, chat, session)) == len(turns) + 2
 
 
+def test_a_switch_that_this_client_turned_on(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    chat = assistant(served)
+    session = served.do(lambda client: client.ask(QUESTION, chat_id=chat)).session_id
+    served.do(lambda client: client.chats.update(chat, prompt={"reasoning": True}))
+    with caplog.at_level(logging.WARNING, "ragflow_integrations"):
+        answer = served.do(lambda client: client.ask(QUESTION, chat_id=chat, session_id=session))
+    assert ANSWER in answer.text
+    assert len(said_in(served, chat, session)) == 4
+    assert not caplog.text
+
+
 def test_a_switch_that_was_turned_off_since(served: Served) -> None:
     chat = assistant(served, reasoning=True)
     served.do(lambda client: client.ask(QUESTION, chat_id=chat))
@@ -170,6 +181,14 @@ def test_an_assistant_that_cites_nothing_is_asked_so_from_then_on(version: str, 
         served.do(lambda client, chat=chat: client.complete(user(QUESTION), chat_id=chat))
         assert len(served.paths()) == before + 1
         driver.shut()
+
+
+def test_quotes_that_this_client_turned_on(served: Served) -> None:
+    chat = assistant(served, quote=False)
+    ask = lambda client: client.complete(user(QUESTION), chat_id=chat)  # noqa: E731 - it is asked twice
+    assert not served.do(ask).citations
+    served.do(lambda client: client.chats.update(chat, prompt={"quote": True}))
+    assert bool(served.do(ask).citations) == served.within((0, 20, 0))  # before, stateless answers have no references
 
 
 @pytest.fixture
@@ -316,6 +335,19 @@ def test_a_number_that_was_shown_too_early_stays_in_streams_only(version: str, k
         whole = served.do(lambda client: client.ask(QUESTION, chat_id=chat))
         assert whole.text == "".join(pieces)
         assert not streamed.answer.citations + whole.citations
+
+
+@pytest.mark.parametrize("kind", list(DRIVERS))
+@pytest.mark.parametrize("version", OLD)
+def test_a_marker_of_an_answer_that_was_asked_for_without_references(
+    version: str, kind: str, alone: Callable[..., Served]
+) -> None:
+    with ScriptedModel(pieces=("It is so ", "[ID:0].")).serve() as model:
+        served = alone(version, kind, llm_base_url=model.base_url)
+        quiet = assistant(served, quote=False)
+        for _ in range(2):
+            answer = served.do(lambda client: client.complete(user(QUESTION), chat_id=quiet))
+            assert answer.text == "It is so [ID:0]."
 
 
 # Thoughts that a model tags itself

@@ -271,7 +271,7 @@ def _tokens(line: bytes) -> list[Token]:
 def _read(body: dict[str, Any], key: str) -> list[Token]:
     """What a chunk or a whole reply says; where the model had no more room, the server says so."""
     choice = (body.get("choices") or [{}])[0]
-    said = choice.get(key) or {}
-    found = [(said.get("reasoning_content"), True), (said.get("content"), False)]
-    tokens = [Token(text, thinking) for text, thinking in found if text]
+    message = choice.get(key) or {}
+    parts = [(message.get("reasoning_content"), True), (message.get("content"), False)]
+    tokens = [Token(text, thinking) for text, thinking in parts if text]
     return [*tokens, Token(_TRUNCATED, notice=True)] if choice.get("finish_reason") == "length" else tokens

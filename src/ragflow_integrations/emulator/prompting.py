@@ -1,4 +1,4 @@
-"""What a model is told: the assistant's prompt with its variables, what was found, and the conversation so far."""
+"""What a model is sent: the assistant's prompt with its variables, what was found, and the conversation so far."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def fill(config: Mapping[str, Any], values: Mapping[str, Any], hits: Sequence[Hi
 
     A variable that may be left out, and was, is a blank.
     """
-    given = {**values, _KNOWLEDGE: f"\n------\n{knowledge(hits)}"}
+    filled = {**values, _KNOWLEDGE: f"\n------\n{knowledge(hits)}"}
     optional = {parameter.get("key") for parameter in config.get("parameters") or []}
 
     def value(place: re.Match[str]) -> str:
         name = place[1]
-        if name in given:
-            return str(given[name])
+        if name in filled:
+            return str(filled[name])
         return " " if name in optional else place[0]
 
     return _PLACE.sub(value, str(config.get("system", "")))
@@ -56,9 +56,9 @@ def fill(config: Mapping[str, Any], values: Mapping[str, Any], hits: Sequence[Hi
 
 def conversation(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The messages that the model sees: an opener, and all else that the assistant says before the user, is left out."""
-    said = [message for message in messages if message.get("role") != "system"]
-    first = next((index for index, message in enumerate(said) if message.get("role") != "assistant"), len(said))
-    return [{"role": message["role"], "content": message["content"]} for message in said[first:]]
+    kept = [message for message in messages if message.get("role") != "system"]
+    first = next((index for index, message in enumerate(kept) if message.get("role") != "assistant"), len(kept))
+    return [{"role": message["role"], "content": message["content"]} for message in kept[first:]]
 
 
 def standalone(question: str, messages: Sequence[Mapping[str, Any]]) -> str:

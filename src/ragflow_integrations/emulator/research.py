@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TAGS = ("<retrieving>", "</retrieving>")
 
 
-def wanted(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool, searches: bool) -> bool:
+def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool, searches: bool) -> bool:
     """Whether a turn does deep research.
 
     Args:
@@ -41,7 +41,7 @@ def cuts(era: Era) -> bool:
 
 
 def log(task: Task) -> list[str]:
-    """What is said of the search while it goes on."""
+    """What the server tells of the search while it goes on."""
     return [
         f"Searching by `{task.question}`...<br/>",
         f"Retrieval {len(task.hits)} results in 20.4ms<br/>",

@@ -64,9 +64,9 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     hits = []
     began = time.perf_counter()
     if dataset_ids and isinstance(ask.question, str):
-        asked = Commands.of(ask.question).question
+        bare_question = Commands.of(ask.question).question
         query = Query(
-            question=prompting.standalone(asked, ask.history) if config.get("refine_multiturn") else asked,
+            question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
             dataset_ids=dataset_ids,
             document_ids=_documents(call, chat, ask, dataset_ids),
             similarity_threshold=chat.similarity_threshold,
@@ -97,7 +97,7 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         empty_response=str(config.get("empty_response") or ""),
         question_is_blank=not str(ask.question).strip(),
         legacy=ask.legacy and call.era.legacy_flag,
-        researches=research.wanted(call.era, config, ask.reasoning, native=ask.native, searches=bool(dataset_ids)),
+        researches=research.applies(call.era, config, ask.reasoning, native=ask.native, searches=bool(dataset_ids)),
         failure=prompting.missing_variable(config, ask.variables) if dataset_ids else None,
         with_metadata=ask.with_metadata,
         began=began,

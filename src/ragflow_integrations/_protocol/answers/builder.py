@@ -171,7 +171,7 @@ class AnswerBuilder:
         return "".join(self._reasoning)
 
     def end_tagged_thought(self, thought: str) -> bool:
-        """Take all of the thought whose tag is open, told once more as reasoning; return whether it is that thought."""
+        """Accept the whole thought whose tag is open, sent once more as reasoning; return whether it is that thought."""
         before = self.reasoning
         if not thought.startswith(before.rstrip()):
             return False
@@ -211,7 +211,7 @@ class AnswerBuilder:
 
     @property
     def last_text(self) -> str:
-        """The last piece of text that was taken."""
+        """The last piece of text that came."""
         return self._text[-1] if self._text else ""
 
     @property

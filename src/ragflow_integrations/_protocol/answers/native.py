@@ -55,7 +55,7 @@ class NativeDecoder:
         return content is True
 
     def _settle_reference(self) -> None:
-        """Take an answer whose reference has never had a chunk for one without sources."""
+        """Treat an answer whose reference never had a chunk as one without sources."""
         self._answer.reference = self._answer.reference or Reference()
 
     def _content(self, data: dict[str, JsonValue]) -> None:

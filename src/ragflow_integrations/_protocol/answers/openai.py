@@ -82,7 +82,7 @@ class OpenAIDecoder:
             answer.reference = decoders.reference(found)
 
     def _content(self, text: str, *, of_017: bool) -> None:
-        """Take more text, or text that repeats what came before: what follows tells (see `_settle`)."""
+        """Accept more text, or text that repeats what came before; what follows tells which (see `_settle`)."""
         if not self._answer.length and text.startswith(thinking.OPEN):
             thought, rest = thinking.split(text)
             if thought and self._answer.reasoning.endswith(thought):  # 0.25 repeats an answer that has no text, too
@@ -100,7 +100,7 @@ class OpenAIDecoder:
             self._add(text)
 
     def _reason(self, thought: str) -> None:
-        """Take thinking.
+        """Accept thinking.
 
         Where a model tags its thoughts itself, 0.18–0.23.1 send them as text while the tag is open. Once it is closed all of
         them come again as reasoning, and what stands behind the tag in that same batch does not come at all
@@ -112,10 +112,10 @@ class OpenAIDecoder:
             self._answer.think(thought)
 
     def _repeats_end(self, piece: str) -> bool:
-        """Whether a piece of 0.17 may be what inserted markers have pushed out at the end of the decorated text.
+        """Return whether a piece of 0.17 may be what inserted markers have pushed out at the end of the decorated text.
 
         That release cuts the text that has markers at the length that the text had without them, so that as many characters
-        of its end come once more as the markers have (recordings/v0.17.2/05_openai_stream_long_answer_with_kb_inserted).
+        of its end come once more as the markers have [v0.17.2/05_openai_stream_long_answer_with_kb_inserted].
         Whether it is the last piece tells the next.
         """
         size = len(piece)
