@@ -1,7 +1,7 @@
 """What listings have shown of chat assistants: the settings that decide how an answer is asked for, and how it is read.
 
 They come from every listing of assistants that passes by, so that a question seldom has to ask for them. Whoever changes an
-assistant elsewhere makes them stale, so a rule that would do harm then looks the assistant up, or goes by what the reply shows.
+assistant elsewhere makes them stale; so a rule that would do harm then looks the assistant up, or goes by what the reply shows.
 """
 
 from __future__ import annotations
@@ -58,12 +58,8 @@ class SeenAssistants:
         return self._seen.get(chat_id)
 
     def observe(self, request: Request, reply: JsonObject | None) -> None:
-        """Accept a reply: a listing shows assistants, and a change of one makes what was seen of it stale."""
-        if request.path != "/chats":
-            if request.method != "GET" and request.path.startswith("/chats/"):
-                self.forget(request.path.removeprefix("/chats/"))
-            return
-        if request.method != "GET" or reply is None:
+        """Accept a reply: a listing shows assistants, also the one by which a change is read back."""
+        if request.path != "/chats" or request.method != "GET" or reply is None:
             return
         data = reply.get("data")
         for item in wire.objects(data.get("chats") if isinstance(data, dict) else data):
