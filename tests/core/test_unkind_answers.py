@@ -109,6 +109,16 @@ def test_a_switch_that_was_turned_on_since(served: Served, caplog: pytest.LogCap
     assert len(said_in(served, chat, session)) == len(turns) + 2
 
 
+def test_a_switch_that_was_turned_on_since_without_a_session(served: Served) -> None:
+    served.do(lambda client: client.server())
+    chat = assistant(served)
+    ask = lambda client: client.complete(user(QUESTION), chat_id=chat)  # noqa: E731 - it is asked three times
+    served.do(ask)
+    switch(served, chat, reasoning=True)
+    for _ in range(2):
+        assert ANSWER in served.do(ask).text
+
+
 def test_a_switch_that_this_client_turned_on(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     chat = assistant(served)
     session = served.do(lambda client: client.ask(QUESTION, chat_id=chat)).session_id
@@ -146,8 +156,12 @@ def test_an_effort_of_off_is_stronger_than_the_switch_or_refused(served: Served)
         assert ANSWER in served.do(lambda client: client.ask(QUESTION, chat_id=fresh, reasoning_effort="off")).text
 
 
-def test_an_empty_answer_is_an_answer(served: Served) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_an_empty_answer_is_an_answer(served: Served, *, known: bool) -> None:
     chat = assistant(served)
+    if known:  # the release, and the assistant
+        served.do(lambda client: client.server())
+        served.do(lambda client: client.chats.get(chat))
     before = len(served.emulator.requests)
     assert served.do(lambda client: client.complete(user(f"{QUESTION} [[EMPTY]]"), chat_id=chat)).text == ""
     sent = [record.path for record in served.emulator.requests[before:] if record.method == "POST"]

@@ -11,7 +11,7 @@ from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, Pro
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ragflow_integrations.models import JsonObject
+    from ragflow_integrations.models import Answer, JsonObject
 
 T = TypeVar("T")
 
@@ -103,11 +103,13 @@ class UnfinishedReply(ProtocolError):  # noqa: N818 - a kind of `ProtocolError`;
 
     Attributes:
         message_id: Id of the turn that the server has stored for it, None if it tells none.
+        answer: The answer that it may be all the same; None if it is none.
     """
 
-    def __init__(self, message: str, message_id: str | None = None) -> None:
+    def __init__(self, message: str, message_id: str | None = None, answer: Answer | None = None) -> None:
         super().__init__(message)
         self.message_id = message_id
+        self.answer = answer
 
 
 class Body:

@@ -29,11 +29,6 @@ _UNNAMED: Final = "model"
 _WORD: Final = re.compile(r"[^\W\d_]+|\d{1,3}|[^\s\w]")
 
 
-def may_be_cut(profile: Profile) -> bool:
-    """Tell whether the server may cut deep research that is not streamed."""
-    return profile.known.supports(features.RESEARCH_CUT) is not False
-
-
 def researches(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[bool]:
     """Tell whether the server will do deep research, on those releases that must be asked for a stream then.
 
