@@ -40,9 +40,11 @@ test: setup
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/lint-imports
 
 format: setup
+	$(BIN)/python tools/generate_sync.py
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -10,38 +10,28 @@ import importlib
 import logging
 from typing import TYPE_CHECKING
 
-from ragflow_integrations import errors
+from ragflow_integrations import errors, models
 from ragflow_integrations._version import __version__
 from ragflow_integrations.client import AnswerStream, RAGFlowClient
 from ragflow_integrations.errors import *  # noqa: F403 - all errors are public here
+from ragflow_integrations.models import *  # noqa: F403 - all models are public here
 
 if TYPE_CHECKING:
-    from ragflow_integrations import models
     from ragflow_integrations.async_client import AsyncAnswerStream, AsyncRAGFlowClient
-    from ragflow_integrations.models import *  # noqa: F403 - all models are public here
 
-    __all__ = ["AnswerStream", "AsyncAnswerStream", "AsyncRAGFlowClient", "RAGFlowClient", "__version__"]
-    __all__ += errors.__all__
-    __all__ += models.__all__
-
-_ASYNCHRONOUS = ("AsyncAnswerStream", "AsyncRAGFlowClient")
+__all__ = ["AnswerStream", "AsyncAnswerStream", "AsyncRAGFlowClient", "RAGFlowClient", "__version__"]
+__all__ += errors.__all__
+__all__ += models.__all__
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:
-    """Load what is first asked for: the models, and the asynchronous client with aiohttp."""
-    if name in _ASYNCHRONOUS:
+    """Load the asynchronous client, and aiohttp with it, when it is first used."""
+    if name in ("AsyncAnswerStream", "AsyncRAGFlowClient"):
         return getattr(importlib.import_module(f"{__name__}.async_client"), name)
-    if name == "__all__":
-        return __dir__()
-    if not name.startswith("_"):
-        models = importlib.import_module(f"{__name__}.models")
-        if name in models.__all__:
-            return getattr(models, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    models = importlib.import_module(f"{__name__}.models")
-    return ["AnswerStream", "RAGFlowClient", "__version__", *_ASYNCHRONOUS, *errors.__all__, *models.__all__]
+    return __all__

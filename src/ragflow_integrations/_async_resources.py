@@ -1,20 +1,18 @@
-"""The resources of `AsyncRAGFlowClient`, the twins of `_resources`: one short method for each call."""
+"""The resources of `AsyncRAGFlowClient`: one short method for each call."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from ragflow_integrations import _protocol
-from ragflow_integrations import _uploads as uploads
-from ragflow_integrations import _waiting as waiting
+from ragflow_integrations import _waiting
+from ragflow_integrations._protocol import datasets, operations
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from ragflow_integrations._async_transport import AsyncTransport
-    from ragflow_integrations._settings import Settings
+    from ragflow_integrations._http.async_transport import AsyncTransport
+    from ragflow_integrations._protocol.http import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
@@ -27,12 +25,19 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncChats:
-    """Chat assistants."""
+class _Resource:
+    """Calls on one kind of object of the server.
 
-    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
+    Args:
+        transport: Runs the calls.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
-        self._settings = settings
+
+
+class AsyncChats(_Resource):
+    """Chat assistants."""
 
     async def create(
         self,
@@ -59,7 +64,7 @@ class AsyncChats:
             InvalidRequestError: The name is taken, or a dataset has no parsed document.
         """
         return await self._transport.run(
-            _protocol.operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
+            operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
         )
 
     async def get(self, chat_id: str) -> Chat:
@@ -68,7 +73,7 @@ class AsyncChats:
         Raises:
             ChatNotFoundError: There is none with this id.
         """
-        return await self._transport.run(_protocol.operations.get_chat(chat_id))
+        return await self._transport.run(operations.get_chat(chat_id))
 
     async def find(self, name: str) -> Chat:
         """Get a chat assistant by its exact name.
@@ -76,11 +81,11 @@ class AsyncChats:
         Raises:
             ChatNotFoundError: There is none with this name.
         """
-        return await self._transport.run(_protocol.operations.find_chat(name))
+        return await self._transport.run(operations.find_chat(name))
 
     def list(self, *, name: str | None = None) -> AsyncIterator[Chat]:
         """Iterate over the chat assistants, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_chats(name=name))
+        return self._transport.iterate(operations.list_chats(name=name))
 
     async def update(
         self,
@@ -103,8 +108,8 @@ class AsyncChats:
             prompt: See `create`.
         """
         return await self._transport.run(
-            _protocol.operations.update_chat(
-                self._settings.profile,
+            operations.update_chat(
+                self._transport.profile,
                 chat_id,
                 name=name,
                 dataset_ids=dataset_ids,
@@ -116,15 +121,11 @@ class AsyncChats:
 
     async def delete(self, chat_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete chat assistants and their sessions: those named, or all of them when told so."""
-        await self._transport.run(_protocol.operations.delete_chats(chat_ids, delete_all=delete_all))
+        await self._transport.run(operations.delete_chats(chat_ids, delete_all=delete_all))
 
 
-class AsyncSessions:
+class AsyncSessions(_Resource):
     """Sessions of chat assistants: conversations the server keeps."""
-
-    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
-        self._transport = transport
-        self._settings = settings
 
     async def create(self, chat_id: str, name: str = "New session") -> Session:
         """Create a session.
@@ -132,7 +133,7 @@ class AsyncSessions:
         Raises:
             ChatNotFoundError: There is no such assistant.
         """
-        return await self._transport.run(_protocol.operations.create_session(chat_id, name))
+        return await self._transport.run(operations.create_session(chat_id, name))
 
     async def get(self, chat_id: str, session_id: str) -> Session:
         """Get a session with its messages and their references.
@@ -140,15 +141,15 @@ class AsyncSessions:
         Raises:
             SessionNotFoundError: The assistant has no such session.
         """
-        return await self._transport.run(_protocol.operations.get_session(chat_id, session_id))
+        return await self._transport.run(operations.get_session(chat_id, session_id))
 
     def list(self, chat_id: str, *, name: str | None = None) -> AsyncIterator[Session]:
         """Iterate over the sessions of an assistant, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_sessions(chat_id, name=name))
+        return self._transport.iterate(operations.list_sessions(chat_id, name=name))
 
     async def update(self, chat_id: str, session_id: str, *, name: str) -> Session:
         """Rename a session."""
-        return await self._transport.run(_protocol.operations.update_session(chat_id, session_id, name=name))
+        return await self._transport.run(operations.update_session(chat_id, session_id, name=name))
 
     async def delete_message(self, chat_id: str, session_id: str, message_id: str) -> None:
         """Delete a turn, question and answer (RAGFlow ≥ 0.25).
@@ -156,7 +157,7 @@ class AsyncSessions:
         Raises:
             UnsupportedByServerError: The server is older.
         """
-        await self._transport.run(_protocol.operations.delete_message(self._settings.profile, chat_id, session_id, message_id))
+        await self._transport.run(operations.delete_message(self._transport.profile, chat_id, session_id, message_id))
 
     async def feedback(
         self, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None = None
@@ -167,21 +168,16 @@ class AsyncSessions:
             UnsupportedByServerError: The server is older.
         """
         await self._transport.run(
-            _protocol.operations.rate_message(
-                self._settings.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment
-            )
+            operations.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
         )
 
     async def delete(self, chat_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions: those named, or all of the assistant's when told so."""
-        await self._transport.run(_protocol.operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
+        await self._transport.run(operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
 
 
-class AsyncDatasets:
+class AsyncDatasets(_Resource):
     """Datasets: parsed documents to answer from."""
-
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
 
     async def create(
         self,
@@ -200,9 +196,7 @@ class AsyncDatasets:
             chunk_method: How documents are cut: `"naive"`, `"qa"`, `"book"` …
         """
         return await self._transport.run(
-            _protocol.datasets.create_dataset(
-                name, description=description, embedding_model=embedding_model, chunk_method=chunk_method
-            )
+            datasets.create_dataset(name, description=description, embedding_model=embedding_model, chunk_method=chunk_method)
         )
 
     async def get(self, dataset_id: str) -> Dataset:
@@ -211,7 +205,7 @@ class AsyncDatasets:
         Raises:
             DatasetNotFoundError: There is none with this id.
         """
-        return await self._transport.run(_protocol.datasets.get_dataset(dataset_id))
+        return await self._transport.run(datasets.get_dataset(dataset_id))
 
     async def find(self, name: str) -> Dataset:
         """Get a dataset by its exact name.
@@ -219,11 +213,11 @@ class AsyncDatasets:
         Raises:
             DatasetNotFoundError: There is none with this name.
         """
-        return await self._transport.run(_protocol.datasets.find_dataset(name))
+        return await self._transport.run(datasets.find_dataset(name))
 
     def list(self, *, name: str | None = None) -> AsyncIterator[Dataset]:
         """Iterate over the datasets, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_datasets(name=name))
+        return self._transport.iterate(datasets.list_datasets(name=name))
 
     async def update(
         self,
@@ -235,21 +229,18 @@ class AsyncDatasets:
     ) -> Dataset:
         """Change a dataset; what is not named stays."""
         return await self._transport.run(
-            _protocol.datasets.update_dataset(dataset_id, name=name, description=description, embedding_model=embedding_model)
+            datasets.update_dataset(dataset_id, name=name, description=description, embedding_model=embedding_model)
         )
 
     async def delete(self, dataset_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete datasets with their documents: those named, or all of them when told so."""
-        await self._transport.run(_protocol.datasets.delete_datasets(dataset_ids, delete_all=delete_all))
+        await self._transport.run(datasets.delete_datasets(dataset_ids, delete_all=delete_all))
 
 
-class AsyncDocuments:
+class AsyncDocuments(_Resource):
     """Documents of datasets: files, parsed into chunks."""
 
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
-
-    async def upload(self, dataset_id: str, files: Sequence[uploads.File]) -> builtins.list[Document]:
+    async def upload(self, dataset_id: str, files: Sequence[File]) -> builtins.list[Document]:
         """Upload files; parse them next.
 
         Args:
@@ -259,9 +250,7 @@ class AsyncDocuments:
         Returns:
             The documents made, in the order of the files.
         """
-        return await self._transport.run(
-            _protocol.datasets.upload_documents(dataset_id, await asyncio.to_thread(uploads.read, files))
-        )
+        return await self._transport.run(datasets.upload_files(dataset_id, files))
 
     async def get(self, dataset_id: str, document_id: str) -> Document:
         """Get a document.
@@ -269,11 +258,11 @@ class AsyncDocuments:
         Raises:
             DocumentNotFoundError: The dataset has no such document.
         """
-        return await self._transport.run(_protocol.datasets.get_document(dataset_id, document_id))
+        return await self._transport.run(datasets.get_document(dataset_id, document_id))
 
     def list(self, dataset_id: str, *, name: str | None = None, keywords: str | None = None) -> AsyncIterator[Document]:
         """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_documents(dataset_id, name=name, keywords=keywords))
+        return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
 
     async def update(
         self, dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
@@ -286,25 +275,23 @@ class AsyncDocuments:
             name: New file name, of the same extension.
             metadata: User metadata, instead of what it has; see `metadata_condition` of `retrieve`.
         """
-        return await self._transport.run(
-            _protocol.datasets.update_document(dataset_id, document_id, name=name, metadata=metadata)
-        )
+        return await self._transport.run(datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
 
     async def download(self, dataset_id: str, document_id: str) -> bytes:
         """Get the file of a document."""
-        return await self._transport.fetch(_protocol.datasets.download_document(dataset_id, document_id))
+        return await self._transport.run(datasets.download_document(dataset_id, document_id))
 
     async def delete(self, dataset_id: str, document_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete documents with their chunks: those named, or all of the dataset's when told so."""
-        await self._transport.run(_protocol.datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
+        await self._transport.run(datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
 
     async def parse(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Start parsing documents; `wait` for its end."""
-        await self._transport.run(_protocol.datasets.parse_documents(dataset_id, document_ids))
+        await self._transport.run(datasets.parse_documents(dataset_id, document_ids))
 
     async def stop(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Stop parsing documents."""
-        await self._transport.run(_protocol.datasets.stop_parsing(dataset_id, document_ids))
+        await self._transport.run(datasets.stop_parsing(dataset_id, document_ids))
 
     async def wait(
         self,
@@ -329,24 +316,15 @@ class AsyncDocuments:
             DocumentParsingError: A document failed or was stopped; the message gives the server's log.
             RequestTimeoutError: They were not parsed in time.
         """
-        with waiting.Waiting(document_ids, progress, timeout) as wait:
-            while True:
-                state = await self._transport.run(_protocol.datasets.parsing_states(dataset_id, wait.document_ids))
-                pause = wait.look(state)
-                if pause is None:
-                    return wait.documents
-                await asyncio.sleep(pause)
+        return await self._transport.run(_waiting.wait(dataset_id, document_ids, progress=progress, timeout=timeout))
 
 
-class AsyncChunks:
+class AsyncChunks(_Resource):
     """Chunks of documents."""
-
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
 
     def list(self, dataset_id: str, document_id: str, *, keywords: str | None = None) -> AsyncIterator[Chunk]:
         """Iterate over the chunks of a document, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_chunks(dataset_id, document_id, keywords=keywords))
+        return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
 
     async def get(self, dataset_id: str, document_id: str, chunk_id: str) -> Chunk:
         """Get a chunk.
@@ -354,7 +332,7 @@ class AsyncChunks:
         Raises:
             NotFoundError: The document has no such chunk.
         """
-        return await self._transport.run(_protocol.datasets.get_chunk(dataset_id, document_id, chunk_id))
+        return await self._transport.run(datasets.get_chunk(dataset_id, document_id, chunk_id))
 
     async def create(
         self,
@@ -367,9 +345,7 @@ class AsyncChunks:
     ) -> Chunk:
         """Add a chunk to a document."""
         return await self._transport.run(
-            _protocol.datasets.create_chunk(
-                dataset_id, document_id, content, important_keywords=important_keywords, questions=questions
-            )
+            datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
         )
 
     async def update(
@@ -393,7 +369,7 @@ class AsyncChunks:
             available: Whether retrieval finds it.
         """
         return await self._transport.run(
-            _protocol.datasets.update_chunk(
+            datasets.update_chunk(
                 dataset_id,
                 document_id,
                 chunk_id,
@@ -405,15 +381,11 @@ class AsyncChunks:
 
     async def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:
         """Delete chunks of a document."""
-        await self._transport.run(_protocol.datasets.delete_chunks(dataset_id, document_id, chunk_ids))
+        await self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
 
 
-class AsyncAgents:
+class AsyncAgents(_Resource):
     """Agents and their sessions. They are asked with `await client.ask(question, agent_id=…)` and `client.stream`."""
-
-    def __init__(self, transport: AsyncTransport, settings: Settings) -> None:
-        self._transport = transport
-        self._settings = settings
 
     async def get(self, agent_id: str) -> Agent:
         """Get an agent.
@@ -421,7 +393,7 @@ class AsyncAgents:
         Raises:
             AgentNotFoundError: There is none with this id.
         """
-        return await self._transport.run(_protocol.operations.get_agent(agent_id))
+        return await self._transport.run(operations.get_agent(agent_id))
 
     async def find(self, title: str) -> Agent:
         """Get an agent by its exact title.
@@ -429,11 +401,11 @@ class AsyncAgents:
         Raises:
             AgentNotFoundError: There is none with this title.
         """
-        return await self._transport.run(_protocol.operations.find_agent(title))
+        return await self._transport.run(operations.find_agent(title))
 
     def list(self, *, title: str | None = None) -> AsyncIterator[Agent]:
         """Iterate over the agents, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_agents(title=title))
+        return self._transport.iterate(operations.list_agents(title=title))
 
     async def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent.
@@ -446,7 +418,7 @@ class AsyncAgents:
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return await self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id, inputs))
+        return await self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
 
     async def get_session(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.
@@ -454,14 +426,14 @@ class AsyncAgents:
         Raises:
             SessionNotFoundError: The agent has no such session.
         """
-        return await self._transport.run(_protocol.operations.get_agent_session(agent_id, session_id))
+        return await self._transport.run(operations.get_agent_session(agent_id, session_id))
 
     def list_sessions(self, agent_id: str) -> AsyncIterator[Session]:
         """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_agent_sessions(agent_id))
+        return self._transport.iterate(operations.list_agent_sessions(agent_id))
 
     async def delete_sessions(
         self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False
     ) -> None:
         """Delete sessions of an agent: those named, or all of them when told so."""
-        await self._transport.run(_protocol.operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+        await self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))

@@ -1,20 +1,19 @@
+# Generated from `_async_resources.py` by `tools/generate_sync.py`; `make format` writes it again.
 """The resources of `RAGFlowClient`: one short method for each call."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from ragflow_integrations import _protocol
-from ragflow_integrations import _uploads as uploads
-from ragflow_integrations import _waiting as waiting
+from ragflow_integrations import _waiting
+from ragflow_integrations._protocol import datasets, operations
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ragflow_integrations._settings import Settings
-    from ragflow_integrations._transport import Transport
+    from ragflow_integrations._http.sync_transport import Transport
+    from ragflow_integrations._protocol.http import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
@@ -27,12 +26,19 @@ if TYPE_CHECKING:
     )
 
 
-class Chats:
-    """Chat assistants."""
+class _Resource:
+    """Calls on one kind of object of the server.
 
-    def __init__(self, transport: Transport, settings: Settings) -> None:
+    Args:
+        transport: Runs the calls.
+    """
+
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._settings = settings
+
+
+class Chats(_Resource):
+    """Chat assistants."""
 
     def create(
         self,
@@ -59,7 +65,7 @@ class Chats:
             InvalidRequestError: The name is taken, or a dataset has no parsed document.
         """
         return self._transport.run(
-            _protocol.operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
+            operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
         )
 
     def get(self, chat_id: str) -> Chat:
@@ -68,7 +74,7 @@ class Chats:
         Raises:
             ChatNotFoundError: There is none with this id.
         """
-        return self._transport.run(_protocol.operations.get_chat(chat_id))
+        return self._transport.run(operations.get_chat(chat_id))
 
     def find(self, name: str) -> Chat:
         """Get a chat assistant by its exact name.
@@ -76,11 +82,11 @@ class Chats:
         Raises:
             ChatNotFoundError: There is none with this name.
         """
-        return self._transport.run(_protocol.operations.find_chat(name))
+        return self._transport.run(operations.find_chat(name))
 
     def list(self, *, name: str | None = None) -> Iterator[Chat]:
         """Iterate over the chat assistants, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_chats(name=name))
+        return self._transport.iterate(operations.list_chats(name=name))
 
     def update(
         self,
@@ -103,8 +109,8 @@ class Chats:
             prompt: See `create`.
         """
         return self._transport.run(
-            _protocol.operations.update_chat(
-                self._settings.profile,
+            operations.update_chat(
+                self._transport.profile,
                 chat_id,
                 name=name,
                 dataset_ids=dataset_ids,
@@ -116,15 +122,11 @@ class Chats:
 
     def delete(self, chat_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete chat assistants and their sessions: those named, or all of them when told so."""
-        self._transport.run(_protocol.operations.delete_chats(chat_ids, delete_all=delete_all))
+        self._transport.run(operations.delete_chats(chat_ids, delete_all=delete_all))
 
 
-class Sessions:
+class Sessions(_Resource):
     """Sessions of chat assistants: conversations the server keeps."""
-
-    def __init__(self, transport: Transport, settings: Settings) -> None:
-        self._transport = transport
-        self._settings = settings
 
     def create(self, chat_id: str, name: str = "New session") -> Session:
         """Create a session.
@@ -132,7 +134,7 @@ class Sessions:
         Raises:
             ChatNotFoundError: There is no such assistant.
         """
-        return self._transport.run(_protocol.operations.create_session(chat_id, name))
+        return self._transport.run(operations.create_session(chat_id, name))
 
     def get(self, chat_id: str, session_id: str) -> Session:
         """Get a session with its messages and their references.
@@ -140,15 +142,15 @@ class Sessions:
         Raises:
             SessionNotFoundError: The assistant has no such session.
         """
-        return self._transport.run(_protocol.operations.get_session(chat_id, session_id))
+        return self._transport.run(operations.get_session(chat_id, session_id))
 
     def list(self, chat_id: str, *, name: str | None = None) -> Iterator[Session]:
         """Iterate over the sessions of an assistant, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_sessions(chat_id, name=name))
+        return self._transport.iterate(operations.list_sessions(chat_id, name=name))
 
     def update(self, chat_id: str, session_id: str, *, name: str) -> Session:
         """Rename a session."""
-        return self._transport.run(_protocol.operations.update_session(chat_id, session_id, name=name))
+        return self._transport.run(operations.update_session(chat_id, session_id, name=name))
 
     def delete_message(self, chat_id: str, session_id: str, message_id: str) -> None:
         """Delete a turn, question and answer (RAGFlow ≥ 0.25).
@@ -156,7 +158,7 @@ class Sessions:
         Raises:
             UnsupportedByServerError: The server is older.
         """
-        self._transport.run(_protocol.operations.delete_message(self._settings.profile, chat_id, session_id, message_id))
+        self._transport.run(operations.delete_message(self._transport.profile, chat_id, session_id, message_id))
 
     def feedback(self, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None = None) -> None:
         """Rate an answer (RAGFlow ≥ 0.25).
@@ -165,21 +167,16 @@ class Sessions:
             UnsupportedByServerError: The server is older.
         """
         self._transport.run(
-            _protocol.operations.rate_message(
-                self._settings.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment
-            )
+            operations.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
         )
 
     def delete(self, chat_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions: those named, or all of the assistant's when told so."""
-        self._transport.run(_protocol.operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
+        self._transport.run(operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
 
 
-class Datasets:
+class Datasets(_Resource):
     """Datasets: parsed documents to answer from."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def create(
         self,
@@ -198,9 +195,7 @@ class Datasets:
             chunk_method: How documents are cut: `"naive"`, `"qa"`, `"book"` …
         """
         return self._transport.run(
-            _protocol.datasets.create_dataset(
-                name, description=description, embedding_model=embedding_model, chunk_method=chunk_method
-            )
+            datasets.create_dataset(name, description=description, embedding_model=embedding_model, chunk_method=chunk_method)
         )
 
     def get(self, dataset_id: str) -> Dataset:
@@ -209,7 +204,7 @@ class Datasets:
         Raises:
             DatasetNotFoundError: There is none with this id.
         """
-        return self._transport.run(_protocol.datasets.get_dataset(dataset_id))
+        return self._transport.run(datasets.get_dataset(dataset_id))
 
     def find(self, name: str) -> Dataset:
         """Get a dataset by its exact name.
@@ -217,11 +212,11 @@ class Datasets:
         Raises:
             DatasetNotFoundError: There is none with this name.
         """
-        return self._transport.run(_protocol.datasets.find_dataset(name))
+        return self._transport.run(datasets.find_dataset(name))
 
     def list(self, *, name: str | None = None) -> Iterator[Dataset]:
         """Iterate over the datasets, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_datasets(name=name))
+        return self._transport.iterate(datasets.list_datasets(name=name))
 
     def update(
         self,
@@ -233,21 +228,18 @@ class Datasets:
     ) -> Dataset:
         """Change a dataset; what is not named stays."""
         return self._transport.run(
-            _protocol.datasets.update_dataset(dataset_id, name=name, description=description, embedding_model=embedding_model)
+            datasets.update_dataset(dataset_id, name=name, description=description, embedding_model=embedding_model)
         )
 
     def delete(self, dataset_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete datasets with their documents: those named, or all of them when told so."""
-        self._transport.run(_protocol.datasets.delete_datasets(dataset_ids, delete_all=delete_all))
+        self._transport.run(datasets.delete_datasets(dataset_ids, delete_all=delete_all))
 
 
-class Documents:
+class Documents(_Resource):
     """Documents of datasets: files, parsed into chunks."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def upload(self, dataset_id: str, files: Sequence[uploads.File]) -> builtins.list[Document]:
+    def upload(self, dataset_id: str, files: Sequence[File]) -> builtins.list[Document]:
         """Upload files; parse them next.
 
         Args:
@@ -257,7 +249,7 @@ class Documents:
         Returns:
             The documents made, in the order of the files.
         """
-        return self._transport.run(_protocol.datasets.upload_documents(dataset_id, uploads.read(files)))
+        return self._transport.run(datasets.upload_files(dataset_id, files))
 
     def get(self, dataset_id: str, document_id: str) -> Document:
         """Get a document.
@@ -265,11 +257,11 @@ class Documents:
         Raises:
             DocumentNotFoundError: The dataset has no such document.
         """
-        return self._transport.run(_protocol.datasets.get_document(dataset_id, document_id))
+        return self._transport.run(datasets.get_document(dataset_id, document_id))
 
     def list(self, dataset_id: str, *, name: str | None = None, keywords: str | None = None) -> Iterator[Document]:
         """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_documents(dataset_id, name=name, keywords=keywords))
+        return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
 
     def update(
         self, dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
@@ -282,23 +274,23 @@ class Documents:
             name: New file name, of the same extension.
             metadata: User metadata, instead of what it has; see `metadata_condition` of `retrieve`.
         """
-        return self._transport.run(_protocol.datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
+        return self._transport.run(datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
 
     def download(self, dataset_id: str, document_id: str) -> bytes:
         """Get the file of a document."""
-        return self._transport.fetch(_protocol.datasets.download_document(dataset_id, document_id))
+        return self._transport.run(datasets.download_document(dataset_id, document_id))
 
     def delete(self, dataset_id: str, document_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete documents with their chunks: those named, or all of the dataset's when told so."""
-        self._transport.run(_protocol.datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
+        self._transport.run(datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
 
     def parse(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Start parsing documents; `wait` for its end."""
-        self._transport.run(_protocol.datasets.parse_documents(dataset_id, document_ids))
+        self._transport.run(datasets.parse_documents(dataset_id, document_ids))
 
     def stop(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Stop parsing documents."""
-        self._transport.run(_protocol.datasets.stop_parsing(dataset_id, document_ids))
+        self._transport.run(datasets.stop_parsing(dataset_id, document_ids))
 
     def wait(
         self,
@@ -323,23 +315,15 @@ class Documents:
             DocumentParsingError: A document failed or was stopped; the message gives the server's log.
             RequestTimeoutError: They were not parsed in time.
         """
-        with waiting.Waiting(document_ids, progress, timeout) as wait:
-            while True:
-                pause = wait.look(self._transport.run(_protocol.datasets.parsing_states(dataset_id, wait.document_ids)))
-                if pause is None:
-                    return wait.documents
-                time.sleep(pause)
+        return self._transport.run(_waiting.wait(dataset_id, document_ids, progress=progress, timeout=timeout))
 
 
-class Chunks:
+class Chunks(_Resource):
     """Chunks of documents."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def list(self, dataset_id: str, document_id: str, *, keywords: str | None = None) -> Iterator[Chunk]:
         """Iterate over the chunks of a document, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.datasets.list_chunks(dataset_id, document_id, keywords=keywords))
+        return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
 
     def get(self, dataset_id: str, document_id: str, chunk_id: str) -> Chunk:
         """Get a chunk.
@@ -347,7 +331,7 @@ class Chunks:
         Raises:
             NotFoundError: The document has no such chunk.
         """
-        return self._transport.run(_protocol.datasets.get_chunk(dataset_id, document_id, chunk_id))
+        return self._transport.run(datasets.get_chunk(dataset_id, document_id, chunk_id))
 
     def create(
         self,
@@ -360,9 +344,7 @@ class Chunks:
     ) -> Chunk:
         """Add a chunk to a document."""
         return self._transport.run(
-            _protocol.datasets.create_chunk(
-                dataset_id, document_id, content, important_keywords=important_keywords, questions=questions
-            )
+            datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
         )
 
     def update(
@@ -386,7 +368,7 @@ class Chunks:
             available: Whether retrieval finds it.
         """
         return self._transport.run(
-            _protocol.datasets.update_chunk(
+            datasets.update_chunk(
                 dataset_id,
                 document_id,
                 chunk_id,
@@ -398,15 +380,11 @@ class Chunks:
 
     def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:
         """Delete chunks of a document."""
-        self._transport.run(_protocol.datasets.delete_chunks(dataset_id, document_id, chunk_ids))
+        self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
 
 
-class Agents:
+class Agents(_Resource):
     """Agents and their sessions. They are asked with `client.ask(question, agent_id=…)` and `client.stream`."""
-
-    def __init__(self, transport: Transport, settings: Settings) -> None:
-        self._transport = transport
-        self._settings = settings
 
     def get(self, agent_id: str) -> Agent:
         """Get an agent.
@@ -414,7 +392,7 @@ class Agents:
         Raises:
             AgentNotFoundError: There is none with this id.
         """
-        return self._transport.run(_protocol.operations.get_agent(agent_id))
+        return self._transport.run(operations.get_agent(agent_id))
 
     def find(self, title: str) -> Agent:
         """Get an agent by its exact title.
@@ -422,11 +400,11 @@ class Agents:
         Raises:
             AgentNotFoundError: There is none with this title.
         """
-        return self._transport.run(_protocol.operations.find_agent(title))
+        return self._transport.run(operations.find_agent(title))
 
     def list(self, *, title: str | None = None) -> Iterator[Agent]:
         """Iterate over the agents, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_agents(title=title))
+        return self._transport.iterate(operations.list_agents(title=title))
 
     def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent.
@@ -439,7 +417,7 @@ class Agents:
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return self._transport.run(_protocol.operations.create_agent_session(self._settings.profile, agent_id, inputs))
+        return self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
 
     def get_session(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.
@@ -447,12 +425,12 @@ class Agents:
         Raises:
             SessionNotFoundError: The agent has no such session.
         """
-        return self._transport.run(_protocol.operations.get_agent_session(agent_id, session_id))
+        return self._transport.run(operations.get_agent_session(agent_id, session_id))
 
     def list_sessions(self, agent_id: str) -> Iterator[Session]:
         """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(_protocol.operations.list_agent_sessions(agent_id))
+        return self._transport.iterate(operations.list_agent_sessions(agent_id))
 
     def delete_sessions(self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions of an agent: those named, or all of them when told so."""
-        self._transport.run(_protocol.operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+        self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))

@@ -1,4 +1,4 @@
-"""Waiting for documents to be parsed: when to look again, what to show, when to give up."""
+"""Waiting for documents to be parsed: when to ask again, what to show, when to give up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import arguments, datasets
+from ragflow_integrations._protocol.http import Operation, Sleep
 from ragflow_integrations.errors import DocumentParsingError, InvalidArgumentError, RequestTimeoutError
 
 if TYPE_CHECKING:
@@ -16,16 +17,33 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.models import Document, ParsingProgress
 
-#: Seconds between looks: short for small files, longer while big ones take minutes.
+#: Seconds between requests: short for small files, longer while big ones take minutes.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 
-class Waiting:
-    """One wait; both clients ask the server and sleep, this decides.
+def wait(
+    dataset_id: str,
+    document_ids: Sequence[str],
+    *,
+    progress: Callable[[ParsingProgress], None] | bool,
+    timeout: float | None,
+) -> Operation[list[Document]]:
+    """Wait until documents are parsed; see `documents.wait` of a client."""
+    with _Waiting(document_ids, progress, timeout) as waiting:
+        while True:
+            state = yield from datasets.parsing_states(dataset_id, waiting.document_ids)
+            pause = waiting.check(state)
+            if pause is None:
+                return list(state.documents)
+            yield Sleep(pause)
+
+
+class _Waiting:
+    """The progress of one wait.
 
     Args:
-        document_ids: Documents waited for.
-        progress: Called after each look; True shows a bar.
+        document_ids: Documents to wait for.
+        progress: Called with each state; True shows a bar.
         timeout: Seconds at most.
     """
 
@@ -33,7 +51,6 @@ class Waiting:
         self, document_ids: Sequence[str], progress: Callable[[ParsingProgress], None] | bool, timeout: float | None
     ) -> None:
         self.document_ids = arguments.ids("document_ids", document_ids)
-        self.documents: list[Document] = []
         if not isinstance(progress, bool) and not callable(progress):
             raise InvalidArgumentError("progress", f"must be True, False or a function, not {type(progress).__name__}")
         if timeout is not None and arguments.number("timeout", timeout) < 0:
@@ -55,14 +72,13 @@ class Waiting:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._bar.__exit__(kind, error, traceback)
 
-    def look(self, state: ParsingProgress) -> float | None:
-        """Take what the server says; give the seconds until the next look, None at the end.
+    def check(self, state: ParsingProgress) -> float | None:
+        """Show a state; return the seconds until the server is asked again, None if all is parsed.
 
         Raises:
             DocumentParsingError: A document failed or was stopped.
             RequestTimeoutError: Time is up.
         """
-        self.documents = list(state.documents)
         if self._show is not None:
             self._show(state)
         failed = [item for item in state.documents if item.status in ("FAIL", "CANCEL")]

@@ -1,10 +1,9 @@
-"""`AsyncRAGFlowClient`: RAGFlow's API for asynchronous code, over `aiohttp`; the twin of `client`."""
+"""`AsyncRAGFlowClient`: RAGFlow's API for asynchronous code, over `aiohttp`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ragflow_integrations import _protocol
 from ragflow_integrations._async_resources import (
     AsyncAgents,
     AsyncChats,
@@ -13,8 +12,11 @@ from ragflow_integrations._async_resources import (
     AsyncDocuments,
     AsyncSessions,
 )
-from ragflow_integrations._async_transport import AsyncAnswerStream, AsyncTransport, Connection
-from ragflow_integrations._settings import Settings
+from ragflow_integrations._client_base import ClientBase
+from ragflow_integrations._http.async_stream import AsyncAnswerStream
+from ragflow_integrations._http.async_transport import AsyncTransport
+from ragflow_integrations._http.settings import Settings
+from ragflow_integrations._protocol import asking, operations, retrieval
 from ragflow_integrations.client import RAGFlowClient
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     import aiohttp
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.http import Operation, Subject
-    from ragflow_integrations._transport import Prepare
-    from ragflow_integrations._turns import Turn
     from ragflow_integrations.models import (
         Answer,
         CompletionOptions,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     )
 
 
-class AsyncRAGFlowClient:
+class AsyncRAGFlowClient(ClientBase["aiohttp.ClientSession"]):
     """A RAGFlow server, asynchronously.
 
     One client may be used by many tasks and event loops at once; each loop has connections of its own, closed by `aclose()` or
@@ -75,47 +74,20 @@ class AsyncRAGFlowClient:
         max_retries: int = 2,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        self.__setstate__((Settings.of(base_url, api_key, timeout, max_retries), session))
+        super().__init__(Settings.of(base_url, api_key, timeout, max_retries), session)
 
-    def __getstate__(self) -> tuple[Settings, aiohttp.ClientSession | None]:
-        return self._settings, self._session
-
-    def __setstate__(self, state: tuple[Settings, aiohttp.ClientSession | None]) -> None:
-        settings, session = state
-        self._settings = settings
-        self._session = session
-        self._transport = AsyncTransport(settings, session)
-        self.chats = AsyncChats(self._transport, settings)
-        self.sessions = AsyncSessions(self._transport, settings)
-        self.agents = AsyncAgents(self._transport, settings)
+    def _connect(self) -> None:
+        self._transport = AsyncTransport(self._settings, self._session)
+        self.chats = AsyncChats(self._transport)
+        self.sessions = AsyncSessions(self._transport)
+        self.agents = AsyncAgents(self._transport)
         self.datasets = AsyncDatasets(self._transport)
         self.documents = AsyncDocuments(self._transport)
         self.chunks = AsyncChunks(self._transport)
 
-    def __repr__(self) -> str:
-        """Show the address, never the key."""
-        return f"{type(self).__name__}({self.base_url!r})"
-
-    @property
-    def base_url(self) -> str:
-        """Root of the server."""
-        return self._settings.base_url
-
-    @property
-    def api_key(self) -> SecretStr:
-        """The key; it shows itself only to `get_secret_value()`."""
-        return self._settings.api_key
-
-    @property
-    def timeout(self) -> Timeout:
-        """Limits in seconds."""
-        return self._settings.timeout
-
     def as_sync(self) -> RAGFlowClient:
-        """Give a synchronous client with the same settings; connections are not shared."""
-        twin = RAGFlowClient.__new__(RAGFlowClient)
-        twin.__setstate__((self._settings, None))
-        return twin
+        """Return a synchronous client with the same settings; connections are not shared."""
+        return self._twin(RAGFlowClient)
 
     async def aclose(self) -> None:
         """Close idle connections; a later call opens new ones."""
@@ -158,12 +130,17 @@ class AsyncRAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=False)
-        prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=False)
-        try:
-            return await self._transport.ask(prepare)
-        finally:
-            turn.release()
+        operation = asking.in_session(
+            self._settings.profile,
+            question,
+            chat_id=chat_id,
+            agent_id=agent_id,
+            session_id=session_id,
+            options=options,
+            stream=False,
+        )
+        answer: Answer = await self._transport.run(operation)
+        return answer
 
     def stream(
         self,
@@ -179,30 +156,16 @@ class AsyncRAGFlowClient:
         The connection is made, and a refusal raised, by `async with client.stream(…) as stream` or by `await client.stream(…)`.
         Arguments and errors are those of `ask`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=True)
-
-        async def connect() -> Connection:
-            prepare, turn = await self._take_turn(question, asked, session_id, checked, stream=True)
-            try:
-                return await self._transport.connect(prepare, turn.release)
-            except BaseException:
-                turn.release()
-                raise
-
-        return AsyncAnswerStream(connect)
-
-    async def _take_turn(
-        self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
-    ) -> tuple[Prepare, Turn]:
-        settings = self._settings
-        session, within = await self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
-
-        def prepare() -> Operation[_protocol.completions.Completion]:
-            return _protocol.completions.turn(
-                settings.profile, question, asked=asked, session_id=session, stream=stream, options=within
-            )
-
-        return prepare, await settings.turns.wait_async(session, settings.timeout.read)
+        operation = asking.in_session(
+            self._settings.profile,
+            question,
+            chat_id=chat_id,
+            agent_id=agent_id,
+            session_id=session_id,
+            options=options,
+            stream=True,
+        )
+        return self._transport.stream(operation)
 
     async def complete(
         self,
@@ -223,9 +186,9 @@ class AsyncRAGFlowClient:
             UnsupportedByServerError: The server cannot honour an option.
             RAGFlowError: As `ask`.
         """
-        return await self._transport.ask(
-            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=False)
-        )
+        operation = asking.stateless(self._settings.profile, messages, chat_id=chat_id, options=options, stream=False)
+        answer: Answer = await self._transport.run(operation)
+        return answer
 
     def stream_complete(
         self,
@@ -235,20 +198,20 @@ class AsyncRAGFlowClient:
         **options: Unpack[CompletionOptions],
     ) -> AsyncAnswerStream:
         """Like `complete`, giving the answer as it is written; see `stream`."""
-        prepare = _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=True)
-        return AsyncAnswerStream(lambda: self._transport.connect(prepare))
+        operation = asking.stateless(self._settings.profile, messages, chat_id=chat_id, options=options, stream=True)
+        return self._transport.stream(operation)
 
     async def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return await self._transport.run(_protocol.operations.related_questions(question))
+        return await self._transport.run(operations.related_questions(question))
 
     async def health(self) -> Health:
         """Ask the server how it is."""
-        return await self._transport.run(_protocol.operations.health())
+        return await self._transport.run(operations.health())
 
     async def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return await self._transport.run(_protocol.operations.server(self._settings.profile))
+        return await self._transport.run(operations.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 
@@ -274,9 +237,7 @@ class AsyncRAGFlowClient:
             DatasetNotFoundError: A dataset does not exist or belongs to somebody else.
         """
         return await self._transport.run(
-            _protocol.retrieval.retrieve(
-                self._settings.profile, question, dataset_ids=dataset_ids, limit=limit, options=options
-            )
+            retrieval.retrieve(self._settings.profile, question, dataset_ids=dataset_ids, limit=limit, options=options)
         )
 
 

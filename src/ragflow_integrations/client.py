@@ -1,13 +1,23 @@
+# Generated from `async_client.py` by `tools/generate_sync.py`; `make format` writes it again.
 """`RAGFlowClient`: RAGFlow's API for synchronous code, over `requests`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ragflow_integrations import _protocol
-from ragflow_integrations._resources import Agents, Chats, Chunks, Datasets, Documents, Sessions
-from ragflow_integrations._settings import Settings
-from ragflow_integrations._transport import AnswerStream, Transport
+from ragflow_integrations._client_base import ClientBase
+from ragflow_integrations._http.settings import Settings
+from ragflow_integrations._http.sync_stream import AnswerStream
+from ragflow_integrations._http.sync_transport import Transport
+from ragflow_integrations._protocol import asking, operations, retrieval
+from ragflow_integrations._resources import (
+    Agents,
+    Chats,
+    Chunks,
+    Datasets,
+    Documents,
+    Sessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +26,6 @@ if TYPE_CHECKING:
     import requests
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.http import Operation, Subject
-    from ragflow_integrations._transport import Prepare
-    from ragflow_integrations._turns import Turn
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.models import (
         Answer,
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     )
 
 
-class RAGFlowClient:
+class RAGFlowClient(ClientBase["requests.Session"]):
     """A RAGFlow server.
 
     One client may be used by many threads at once. It can be pickled, key included; connections are opened anew where it is
@@ -65,49 +72,22 @@ class RAGFlowClient:
         max_retries: int = 2,
         session: requests.Session | None = None,
     ) -> None:
-        self.__setstate__((Settings.of(base_url, api_key, timeout, max_retries), session))
+        super().__init__(Settings.of(base_url, api_key, timeout, max_retries), session)
 
-    def __getstate__(self) -> tuple[Settings, requests.Session | None]:
-        return self._settings, self._session
-
-    def __setstate__(self, state: tuple[Settings, requests.Session | None]) -> None:
-        settings, session = state
-        self._settings = settings
-        self._session = session
-        self._transport = Transport(settings, session)
-        self.chats = Chats(self._transport, settings)
-        self.sessions = Sessions(self._transport, settings)
-        self.agents = Agents(self._transport, settings)
+    def _connect(self) -> None:
+        self._transport = Transport(self._settings, self._session)
+        self.chats = Chats(self._transport)
+        self.sessions = Sessions(self._transport)
+        self.agents = Agents(self._transport)
         self.datasets = Datasets(self._transport)
         self.documents = Documents(self._transport)
         self.chunks = Chunks(self._transport)
 
-    def __repr__(self) -> str:
-        """Show the address, never the key."""
-        return f"{type(self).__name__}({self.base_url!r})"
-
-    @property
-    def base_url(self) -> str:
-        """Root of the server."""
-        return self._settings.base_url
-
-    @property
-    def api_key(self) -> SecretStr:
-        """The key; it shows itself only to `get_secret_value()`."""
-        return self._settings.api_key
-
-    @property
-    def timeout(self) -> Timeout:
-        """Limits in seconds."""
-        return self._settings.timeout
-
     def as_async(self) -> AsyncRAGFlowClient:
-        """Give an asynchronous client with the same settings; connections are not shared."""
-        from ragflow_integrations.async_client import AsyncRAGFlowClient  # noqa: PLC0415 - aiohttp is loaded when needed
+        """Return an asynchronous client with the same settings; connections are not shared."""
+        from ragflow_integrations.async_client import AsyncRAGFlowClient  # noqa: PLC0415 - it loads its HTTP library
 
-        twin = AsyncRAGFlowClient.__new__(AsyncRAGFlowClient)
-        twin.__setstate__((self._settings, None))
-        return twin
+        return self._twin(AsyncRAGFlowClient)
 
     def close(self) -> None:
         """Close idle connections; a later call opens new ones."""
@@ -150,12 +130,17 @@ class RAGFlowClient:
             GenerationError: The LLM behind RAGFlow failed.
             RAGFlowError: Anything else; see `ragflow_integrations.errors`.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=False)
-        prepare, turn = self._take_turn(question, asked, session_id, checked, stream=False)
-        try:
-            return self._transport.ask(prepare)
-        finally:
-            turn.release()
+        operation = asking.in_session(
+            self._settings.profile,
+            question,
+            chat_id=chat_id,
+            agent_id=agent_id,
+            session_id=session_id,
+            options=options,
+            stream=False,
+        )
+        answer: Answer = self._transport.run(operation)
+        return answer
 
     def stream(
         self,
@@ -173,26 +158,16 @@ class RAGFlowClient:
         Returns:
             A context manager and iterator of `AnswerEvent`s.
         """
-        asked, checked = _protocol.completions.check_turn(question, chat_id, agent_id, options, stream=True)
-        prepare, turn = self._take_turn(question, asked, session_id, checked, stream=True)
-        try:
-            return self._transport.stream(prepare, turn.release)
-        except BaseException:
-            turn.release()
-            raise
-
-    def _take_turn(
-        self, question: str, asked: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
-    ) -> tuple[Prepare, Turn]:
-        settings = self._settings
-        session, within = self._transport.run(_protocol.completions.begin(settings.profile, asked, session_id, options))
-
-        def prepare() -> Operation[_protocol.completions.Completion]:
-            return _protocol.completions.turn(
-                settings.profile, question, asked=asked, session_id=session, stream=stream, options=within
-            )
-
-        return prepare, settings.turns.wait(session, settings.timeout.read)
+        operation = asking.in_session(
+            self._settings.profile,
+            question,
+            chat_id=chat_id,
+            agent_id=agent_id,
+            session_id=session_id,
+            options=options,
+            stream=True,
+        )
+        return self._transport.stream(operation)
 
     def complete(
         self,
@@ -213,9 +188,9 @@ class RAGFlowClient:
             UnsupportedByServerError: The server cannot honour an option.
             RAGFlowError: As `ask`.
         """
-        return self._transport.ask(
-            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=False)
-        )
+        operation = asking.stateless(self._settings.profile, messages, chat_id=chat_id, options=options, stream=False)
+        answer: Answer = self._transport.run(operation)
+        return answer
 
     def stream_complete(
         self,
@@ -225,21 +200,20 @@ class RAGFlowClient:
         **options: Unpack[CompletionOptions],
     ) -> AnswerStream:
         """Like `complete`, giving the answer as it is written; see `stream`."""
-        return self._transport.stream(
-            _protocol.completions.preparing(self._settings.profile, messages, chat_id, options, stream=True)
-        )
+        operation = asking.stateless(self._settings.profile, messages, chat_id=chat_id, options=options, stream=True)
+        return self._transport.stream(operation)
 
     def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return self._transport.run(_protocol.operations.related_questions(question))
+        return self._transport.run(operations.related_questions(question))
 
     def health(self) -> Health:
         """Ask the server how it is."""
-        return self._transport.run(_protocol.operations.health())
+        return self._transport.run(operations.health())
 
     def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return self._transport.run(_protocol.operations.server(self._settings.profile))
+        return self._transport.run(operations.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 
@@ -265,9 +239,7 @@ class RAGFlowClient:
             DatasetNotFoundError: A dataset does not exist or belongs to somebody else.
         """
         return self._transport.run(
-            _protocol.retrieval.retrieve(
-                self._settings.profile, question, dataset_ids=dataset_ids, limit=limit, options=options
-            )
+            retrieval.retrieve(self._settings.profile, question, dataset_ids=dataset_ids, limit=limit, options=options)
         )
 
 

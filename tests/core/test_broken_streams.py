@@ -273,7 +273,7 @@ async def test_text_that_came_is_given_after_a_reader_gave_up_waiting_for_the_en
             events = [event async for event in stream]
             assert events[0] == TextDelta("Hello")
             assert isinstance(events[-1], Completed)
-            assert client._settings.turns._lines == {}
+            assert client._settings.session_locks.queues == {}
             await stream.aclose()
     assert begun.was_closed()
 

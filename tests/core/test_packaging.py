@@ -51,12 +51,6 @@ def test_importing_the_core_loads_no_framework() -> None:
     assert not {"aiohttp", "langchain_core", "llama_index", "starlette", "uvicorn", "typer", "rich"} & set(loaded)
 
 
-def test_importing_the_core_waits_for_no_pydantic_and_no_asyncio() -> None:
-    loaded = python("import sys, ragflow_integrations; print(*sys.modules)").split()
-    late = {"pydantic", "pydantic_core", "asyncio", "tenacity", "ragflow_integrations.models", "ragflow_integrations.citations"}
-    assert not late & set(loaded)
-
-
 def test_the_key_is_a_secret_from_the_start() -> None:
     assert isinstance(RAGFlowClient("http://h", "k").api_key, SecretStr)
 

@@ -18,8 +18,8 @@ from ragflow_integrations import (
     RAGFlowClient,
     RequestTimeoutError,
 )
-from ragflow_integrations._settings import Settings
-from ragflow_integrations._turns import Turns
+from ragflow_integrations._http.session_locks import InProcessSessionLocks
+from ragflow_integrations._http.settings import Settings
 from tests.core.driver import AGENT, CHAT, DATASET, DOCUMENT, KEY, SESSION
 from tests.core.scripts import HISTORY, QUESTION, envelope, in_turn, said
 from tests.support.wire import WireServer, replay_map
@@ -161,11 +161,11 @@ def test_a_file_is_given_whatever_is_in_it(content: bytes, connect: Connect) -> 
 
 
 def test_a_turn_that_comes_while_it_is_given_up_is_passed_on() -> None:
-    turns = Turns()
-    turn = turns.wait("s", 1)
+    turns = InProcessSessionLocks()
+    turn = turns.acquire("s", 1)
     late = turns.request("other", blocking=True)
-    turns._give_up(late)
-    assert "other" not in turns._lines
+    turns._cancel(late)
+    assert "other" not in turns.queues
     turn.release()
 
 

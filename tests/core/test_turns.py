@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient, SessionBusyError
-from ragflow_integrations._turns import Turns
+from ragflow_integrations._http.session_locks import InProcessSessionLocks
 from tests.core.driver import AGENT, CHAT, KEY, SESSION, AsyncDriver, SyncDriver
 from tests.core.scripts import HISTORY, QUESTION, answered, envelope, in_turn, said, status
 from tests.support.leaks import wait_until
@@ -61,7 +61,7 @@ def test_threads_take_turns() -> None:
             list(threads.map(lambda at: client.ask(**asked(f"s{at % 2}")), range(16)))
         assert counted.most == {"s0": 1, "s1": 1}
         assert counted.at_once == 2
-        assert client._settings.turns._lines == {}
+        assert client._settings.session_locks.queues == {}
 
 
 async def test_tasks_take_turns() -> None:
@@ -71,7 +71,7 @@ async def test_tasks_take_turns() -> None:
             await asyncio.gather(*(client.ask(**asked(f"s{at % 2}")) for at in range(16)))
             assert counted.most == {"s0": 1, "s1": 1}
             assert counted.at_once == 2
-            assert client._settings.turns._lines == {}
+            assert client._settings.session_locks.queues == {}
 
 
 async def test_twins_take_turns() -> None:
@@ -192,7 +192,7 @@ async def test_who_is_cancelled_leaves_the_line(unfinished: Script) -> None:
             await stream.aclose()
             assert (await asyncio.wait_for(patient, 5)).text == "Next."
             assert len(server.requests) == 2
-            assert client._settings.turns._lines == {}
+            assert client._settings.session_locks.queues == {}
 
 
 @pytest.fixture
@@ -207,12 +207,12 @@ def _interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("_interruptible")
 def test_who_is_interrupted_leaves_the_line() -> None:
     """Control-C while waiting for a turn: the session is free afterwards."""
-    turns = Turns()
+    turns = InProcessSessionLocks()
     taken = threading.Event()
     done = threading.Event()
 
     def hold() -> None:
-        turn = turns.wait("s", 1)
+        turn = turns.acquire("s", 1)
         taken.set()
         done.wait(5)
         turn.release()
@@ -224,18 +224,18 @@ def test_who_is_interrupted_leaves_the_line() -> None:
     assert main
 
     def interrupt() -> None:
-        wait_until(lambda: turns._lines["s"].waiting)
+        wait_until(lambda: turns.queues["s"].waiting)
         signal.pthread_kill(main, signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        turns.wait("s", 5)
+        turns.acquire("s", 5)
     interrupter.join()
     done.set()
     holder.join()
-    assert turns._lines == {}
-    turns.wait("s", 1).release()
+    assert turns.queues == {}
+    turns.acquire("s", 1).release()
 
 
 @pytest.mark.parametrize("kind", [RAGFlowClient, AsyncRAGFlowClient])
@@ -250,7 +250,7 @@ def test_a_failed_turn_frees_the_session(first: Script, kind: Any) -> None:
         for call in CALLS.values():
             driver.fails(call)
         assert driver.do(CALLS["ask"]).text == "Next."
-        assert driver.client._settings.turns._lines == {}
+        assert driver.client._settings.session_locks.queues == {}
         driver.shut()
 
 
@@ -270,13 +270,13 @@ def test_a_turn_is_held_through_repetitions(before: str, connect: Connect) -> No
         driver = connect(server.base_url)
         stream = driver.open(CALLS["stream"])
         driver.next(stream)
-        turns = driver.client._settings.turns
-        assert SESSION in turns._lines
+        turns = driver.client._settings.session_locks
+        assert SESSION in turns.queues
         client: Any = driver.client
         ask = client.ask if driver.kind == "sync" else client.as_sync().ask
         with ThreadPoolExecutor(1) as thread:
             other = thread.submit(ask, **QUESTION)
-            assert wait_until(lambda: turns._lines[SESSION].waiting)
+            assert wait_until(lambda: turns.queues[SESSION].waiting)
             driver.close(stream)
             assert other.result(5).text == "Next."
         driver.shut()
@@ -317,19 +317,19 @@ def test_a_new_thread_is_not_taken_for_one_that_has_ended(unfinished: Script) ->
         texts: list[str] = []
         other = threading.Thread(target=lambda: texts.append(client.ask(**QUESTION).text))
         other.start()
-        assert wait_until(lambda: client._settings.turns._lines[SESSION].waiting)
+        assert wait_until(lambda: client._settings.session_locks.queues[SESSION].waiting)
         streams[0].close()
         other.join(5)
         assert texts == ["Next."]
 
 
 def test_turns_come_in_order() -> None:
-    turns = Turns()
-    first = turns.wait("s", 1)
+    turns = InProcessSessionLocks()
+    first = turns.acquire("s", 1)
     order: list[int] = []
 
     def queue(number: int) -> None:
-        turn = turns.wait("s", 5)
+        turn = turns.acquire("s", 5)
         order.append(number)
         turn.release()
 
@@ -337,13 +337,13 @@ def test_turns_come_in_order() -> None:
     for number in range(5):
         threads.append(threading.Thread(target=queue, args=(number,)))
         threads[-1].start()
-        assert wait_until(lambda: len(turns._lines["s"].waiting) == len(threads))
+        assert wait_until(lambda: len(turns.queues["s"].waiting) == len(threads))
     first.release()
     first.release()
     for thread in threads:
         thread.join(5)
     assert order == [0, 1, 2, 3, 4]
-    assert turns._lines == {}
+    assert turns.queues == {}
 
 
 def test_an_event_loop_that_ends_leaves_the_line() -> None:
@@ -381,7 +381,7 @@ def test_a_stream_read_by_another_thread_is_still_of_the_first() -> None:
         stream = client.stream(**QUESTION)
         with ThreadPoolExecutor(1) as thread:
             other = thread.submit(lambda: client.ask(**QUESTION))
-            assert wait_until(lambda: client._settings.turns._lines[SESSION].waiting)
+            assert wait_until(lambda: client._settings.session_locks.queues[SESSION].waiting)
             go.set()
             list(stream)
             assert other.result(5).text == "Next."
@@ -424,7 +424,7 @@ def test_nobody_queues_behind_a_task_whose_loop_it_blocks(unfinished: Script) ->
             async with client.as_async() as twin:
                 first = asyncio.create_task(twin.ask(**QUESTION))
                 await asyncio.sleep(0)  # it runs until it waits
-                assert client._settings.turns._lines[SESSION].waiting
+                assert client._settings.session_locks.queues[SESSION].waiting
                 with pytest.raises(SessionBusyError):
                     client.ask(**QUESTION)
                 first.cancel()
@@ -436,24 +436,24 @@ def test_nobody_queues_behind_a_task_whose_loop_it_blocks(unfinished: Script) ->
 
 
 def test_a_turn_that_nobody_took_is_passed_on() -> None:
-    turns = Turns()
+    turns = InProcessSessionLocks()
     with ThreadPoolExecutor(1) as thread:
-        turn = thread.submit(lambda: turns.wait("s", 1)).result(5)
+        turn = thread.submit(lambda: turns.acquire("s", 1)).result(5)
     loop = asyncio.new_event_loop()
 
     async def wait() -> None:
-        await turns.wait_async("s", 5)
+        await turns.aacquire("s", 5)
 
     task = loop.create_task(wait())
     loop.run_until_complete(asyncio.sleep(0))
-    waiting = turns._lines["s"].waiting[0][0]
+    waiting = turns.queues["s"].waiting[0][0]
     loop.call_soon(turn.release)
     loop.run_until_complete(asyncio.sleep(0))  # granted, but the task is never woken
     assert waiting.done()
     loop.close()
     del task, waiting, turn
     gc.collect()
-    assert turns._lines == {}
+    assert turns.queues == {}
 
 
 def test_clients_of_one_server_share_its_turns_and_what_is_known_of_it(unfinished: Script) -> None:
@@ -469,9 +469,9 @@ def test_clients_of_one_server_share_its_turns_and_what_is_known_of_it(unfinishe
 
 def test_a_turn_given_back_while_another_thread_asks_is_free_at_once() -> None:
     """Who gives back and asks again must not meet its own turn, which the other thread was to pass on."""
-    turns = Turns()
-    turn = turns.wait("s", 1)
-    with turns._lock:
+    turns = InProcessSessionLocks()
+    turn = turns.acquire("s", 1)
+    with turns._state.get().mutex:
         turn.release()
-    turns.wait("s", 1).release()
-    assert turns._lines == {}
+    turns.acquire("s", 1).release()
+    assert turns.queues == {}

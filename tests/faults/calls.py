@@ -14,7 +14,7 @@ import aiohttp
 import requests
 
 from ragflow_integrations import AsyncRAGFlowClient, RAGFlowClient, TextDelta, Timeout
-from ragflow_integrations._transport import _close_pools
+from ragflow_integrations._http.sync_transport import close_pools
 from ragflow_integrations.langchain import ChatRAGFlow
 from ragflow_integrations.llamaindex import RAGFlowChatEngine
 from tests.core.driver import CHAT, DATASET, DRIVERS, KEY, SESSION
@@ -226,7 +226,7 @@ class Asker:
             session.trust_env = False  # its bundle of certificates would come before this one
             session.verify = certificate
             # As our own sessions end: the traceback of the failure would keep the connection open.
-            self._end = lambda: _close_pools(session.adapters["https://"])
+            self._end = lambda: close_pools(session.adapters["https://"])
             self.driver.client = RAGFlowClient(base_url, KEY, session=session, **settings)
             return
 

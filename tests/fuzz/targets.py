@@ -128,17 +128,18 @@ def replies(data: bytes) -> None:
 def drive(operation: Operation[Any], given: Iterator[Reply], profile: Profile) -> Any:
     """Run a call as the transports do; when the replies are used up, the server cannot be reached any more."""
     try:
-        request = next(operation)
+        step = next(operation)
         while True:
+            assert isinstance(step, Request), "calls that only send requests"
             reply = next(given, None)
             try:
                 if reply is None:
                     raise ConnectionFailedError("no more replies")
-                body = envelope.decode(reply, request, profile)
+                body = envelope.decode(reply, step, profile)
             except RAGFlowError as error:
-                request = operation.throw(error)
+                step = operation.throw(error)
             else:
-                request = operation.send(body)
+                step = operation.send(body)
     except StopIteration as done:
         return done.value
 

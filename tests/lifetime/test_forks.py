@@ -75,7 +75,7 @@ def test_an_open_stream_is_the_parents(left: str) -> None:
             def job():
                 {left}
                 assert client.ask("q", **QUESTION).text == "Because."
-                assert client._settings.turns._lines == {{}}
+                assert client._settings.session_locks.queues == {{}}
             assert fork(job) == 0
             list(stream)
             print(stream.answer.text)

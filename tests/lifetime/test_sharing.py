@@ -86,7 +86,7 @@ def test_threads_tasks_and_loops_at_once() -> None:
         sync = [threads.submit(some, client, f"thread{number}") for number in range(4)]
         loops = [threads.submit(asyncio.run, many(twin, f"loop{number}")) for number in range(4)]
         assert all(all(work.result(30)) for work in (*sync, *loops))
-        assert client._settings.turns._lines == {}
+        assert client._settings.session_locks.queues == {}
 
 
 def test_loops_one_after_the_other() -> None:

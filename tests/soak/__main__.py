@@ -70,7 +70,7 @@ def _soak(base_url: str, runner: asyncio.Runner, requests: int, seed: int) -> li
         done = until
         gc.collect()
         memory.append(_memory())
-        turns = len(client._settings.turns._lines)
+        turns = len(client._settings.session_locks.queues)
         print(f"{name}: {done} requests, {memory[-1] / 2**20:.1f} MiB, {_files()} files, {threading.active_count()} threads")
         assert turns == 0, f"{turns} sessions are still taken"
     outcomes = sum((mix.outcomes for mix in mixes), collections.Counter[str]())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ragflow_integrations._protocol import agents, operations, whole_answers, wire
 from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features
-from ragflow_integrations._protocol.compat.seen_assistants import listed
 from ragflow_integrations._protocol.http import Operation, Request, UnfinishedReply
 from ragflow_integrations.errors import APIError, ProtocolError, RAGFlowError, ServerError
 
@@ -49,8 +47,6 @@ class Completion:
         run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
         session_object: Reads the session of an agent after a run that is in doubt; None if nothing else is.
         is_second: Whether it is the second form of a question whose first failed.
-        in_doubt: An empty answer, and the request that brought it; `request` then looks the assistant up, which tells whether
-            it is an answer or the beginning of deep research.
     """
 
     request: Request
@@ -64,29 +60,16 @@ class Completion:
     may_be_cut: bool = False
     first_event_may_be_whole: bool = False
     is_second: bool = False
-    in_doubt: tuple[Answer, Request] | None = None
     agent_steps: bool = False
     run_is_hidden: bool = False
     session_object: Callable[[], Operation[JsonObject]] | None = None
-    _readers: list[AnswerReader] = field(default_factory=list, repr=False, compare=False)
-
-    @property
-    def is_whole(self) -> Callable[[], Operation[bool]] | None:
-        """Tells of the stream read last whether it lacks nothing but its end; None if that does not happen."""
-        return partial(self.explain_cut, self._readers[-1]) if self.explain_cut is not None and self._readers else None
 
     def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
         """Make the reader of a streamed reply."""
-        reader = AnswerReader(self._about(), status=status, headers=headers, coalesce=coalesce)
-        self._readers[:] = [reader]  # of the last attempt
-        return reader
+        return AnswerReader(self._about(), status=status, headers=headers, coalesce=coalesce)
 
     def answer(self, body: JsonObject) -> Answer:
         """Read a reply that does not stream."""
-        if self.in_doubt is not None:
-            if any(settings.researches for chat_id, settings in listed(body) if chat_id == self._asked_id):
-                raise UnfinishedReply(_CUT)
-            return self.in_doubt[0]
         answer = whole_answer(self._about(), body)
         data = wire.mapping(body, "data")
         # The text for "nothing was found" is whole and marked so from 0.26.4 on
@@ -117,6 +100,16 @@ class Completion:
     def _asked_id(self) -> str:
         return self.request.subject.id if self.request.subject else ""
 
+    def answer_of(self, error: RAGFlowError, profile: Profile) -> Operation[Answer | None]:
+        """Return the answer that an unfinished reply is all the same, None if it is none.
+
+        An empty one is the beginning of deep research, or an answer: the assistant's switch tells.
+        """
+        if not isinstance(error, UnfinishedReply) or error.answer is None:
+            return None
+        profile.assistants.forget(self._asked_id)
+        return None if (yield from whole_answers.researches(profile, self._asked_id, {})) else error.answer
+
     def second_try(self, error: RAGFlowError, profile: Profile, prepare: Prepare) -> Operation[Completion] | None:
         """Return what to ask instead after a failure that another form of the same question avoids; None if there is none.
 
@@ -134,27 +127,20 @@ class Completion:
             profile.take(profile.known.narrowed(*features.MESSAGES_ONLY.span))
             return _second(prepare())
         if not self.stream and isinstance(error, UnfinishedReply):
-            return self._instead_of(error, profile)
+            return _second(self._streamed(error, profile))
         if self.route == "agent" and self.session_id is not None and isinstance(error, ServerError):
             return self._after_looking_for_session(self.session_id, error)
         if body.get("reference") is True and isinstance(error, APIError) and _REFERENCE_LACKING in error.message:
             return _second(self._without_references(profile))
         return None
 
-    def _instead_of(self, error: UnfinishedReply, profile: Profile) -> Operation[Completion]:
-        if error.answer is None:
-            return _second(self._streamed(error, profile))
-        request = next(operations.get_chat(self._asked_id))
-        return _ready(replace(self, request=request, in_doubt=(error.answer, self.request)))
-
     def _streamed(self, error: UnfinishedReply, profile: Profile) -> Operation[Completion]:
         """Ask for a stream instead of a reply that was cut; its assistant does deep research, whatever was seen before."""
         profile.assistants.forget(self._asked_id)
         if self.session_id is not None:
             yield from whole_answers.drop_turn(profile, self._asked_id, self.session_id, error.message_id)
-        question = self.request if self.in_doubt is None else self.in_doubt[1]
-        request = replace(question, json={**(question.json or {}), "stream": True})
-        return replace(self, request=request, stream=True, gathered=True, in_doubt=None)
+        request = replace(self.request, json={**(self.request.json or {}), "stream": True})
+        return replace(self, request=request, stream=True, gathered=True)
 
     def _without_references(self, profile: Profile) -> Operation[Completion]:
         """Ask for an answer that the server cannot give with references, since it has none."""
@@ -170,12 +156,6 @@ def _second(operation: Operation[Completion]) -> Operation[Completion]:
     """Mark the second form of a question: there is no third."""
     completion = yield from operation
     return replace(completion, is_second=True)
-
-
-def _ready(completion: Completion) -> Operation[Completion]:
-    """Return a question that needs no preparation, as an operation."""
-    return completion
-    yield  # makes it a generator
 
 
 def session_exists(agent_id: str, session_id: str) -> Operation[bool]:

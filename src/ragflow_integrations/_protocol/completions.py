@@ -179,7 +179,7 @@ def turn(
     yield from _native_only(profile, body, options)
     yield from whole_answers.check_research_off(profile, asked, options)
     only_messages = yield from server_version.takes_only_messages(profile)
-    gathered = not stream and (only_messages or (yield from whole_answers.researches(profile, asked, options)))
+    gathered = not stream and (only_messages or (yield from whole_answers.researches(profile, asked.id, options)))
     stream = stream or gathered
     body["stream"] = stream
     if only_messages:
@@ -229,7 +229,7 @@ def stateless(
     cuts = profile.known.supports(features.RESEARCH_CUT)
     before = profile.assistants.get(asked.id)
     ask_first = cuts is True or (cuts is None and before is not None and before.researches)
-    gathered = not stream and ask_first and (yield from whole_answers.researches(profile, asked, options))
+    gathered = not stream and ask_first and (yield from whole_answers.researches(profile, asked.id, options))
     may_be_cut = not stream and not gathered and (cuts is None or (cuts and before is not None))
     seen = profile.assistants.get(asked.id)
     stream = stream or gathered

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._protocol import arguments, decoders, uploads, wire
 from ragflow_integrations._protocol.compat import error_table
-from ragflow_integrations._protocol.http import Operation, Request, Subject, Upload, path
+from ragflow_integrations._protocol.http import Download, Operation, ReadFiles, Request, Subject, Upload, path
 from ragflow_integrations._protocol.listings import (
     Deletable,
     Page,
@@ -39,6 +39,7 @@ from ragflow_integrations.models import ParsingProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ragflow_integrations._protocol.http import File
     from ragflow_integrations.models import Chunk, Dataset, Document, JsonObject, JsonValue
 
 # ---------------------------------------------------------------------------------------------------------------- datasets
@@ -116,6 +117,12 @@ def _documents(dataset_id: str) -> str:
     return path("datasets", arguments.text("dataset_id", dataset_id), "documents")
 
 
+def upload_files(dataset_id: str, files: Sequence[File]) -> Operation[list[Document]]:
+    """Read files and upload them; see `upload_documents`."""
+    uploads = yield ReadFiles(files)
+    return (yield from upload_documents(dataset_id, uploads))
+
+
 def upload_documents(dataset_id: str, files: Sequence[Upload]) -> Operation[list[Document]]:
     """Upload files; they are not parsed yet.
 
@@ -179,10 +186,11 @@ def _change(where: str, body: JsonObject, subject: Subject) -> Operation[None]:
         yield Request("PUT", where, json=body, subject=subject)
 
 
-def download_document(dataset_id: str, document_id: str) -> Request:
-    """The request for the file of a document."""
-    where = _documents(dataset_id) + path(arguments.text("document_id", document_id))
-    return Request("GET", where, repeat="always", subject=_document(document_id))
+def download_document(dataset_id: str, document_id: str) -> Operation[bytes]:
+    """Get the file of a document."""
+    document_path = _documents(dataset_id) + path(arguments.text("document_id", document_id))
+    content: bytes = yield Download(Request("GET", document_path, repeat="always", subject=_document(document_id)))
+    return content
 
 
 def delete_documents(dataset_id: str, document_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:

@@ -1,17 +1,22 @@
-"""What an API call sends and gets back, before any HTTP library."""
+"""The steps of an API call: requests and replies, before any HTTP library."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    import os
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from ragflow_integrations._protocol.completion import Completion
     from ragflow_integrations.models import Answer, JsonObject
+
+    #: A path, or a file name with the bytes of the file.
+    File: TypeAlias = str | os.PathLike[str] | tuple[str, bytes]
 
 T = TypeVar("T")
 
@@ -23,9 +28,9 @@ Repeat: TypeAlias = Literal["always", "unanswered", "unsent"]
 #: Largest reply that is read whole, in bytes; a page of a listing or 500 chunks are about 1 MB. Files have no bound.
 MAX_REPLY = 64 * 1024 * 1024
 
-#: An API call: it yields requests, is sent the JSON object of each reply, and returns its result. An error reply is thrown
-#: into it, so that a call can try another spelling.
-Operation: TypeAlias = "Generator[Request, JsonObject, T]"
+#: An API call: it yields steps, is sent the result of each, and returns its own result. A step that fails throws its error into
+#: the operation, so that a call can fall back to another endpoint. `_http` runs it, with or without asyncio.
+Operation: TypeAlias = "Generator[Step, Any, T]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,53 @@ class Request:
     root: bool = False
     plain: bool = False
     may_be_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Send a request for a file; the result is its bytes."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFiles:
+    """Read files from the disk; the result is a list of `Upload`s."""
+
+    files: Sequence[File]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for the lock of a session; the result is its lease, which the operation releases."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait for some time."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send a question whose reply is streamed; the result is the stream, or the whole answer if `gather` is set.
+
+    Attributes:
+        completion: The question.
+        on_close: Called when the stream ends or is closed; not called if it cannot be opened.
+        gather: Whether to read the stream to its end.
+    """
+
+    completion: Completion
+    on_close: Callable[[], None] | None = None
+    gather: bool = False
+
+
+#: What an operation asks for. The result of a `Request` is the JSON object of the reply.
+Step: TypeAlias = "Request | Download | ReadFiles | Wait | Sleep | Open"
 
 
 @dataclass(frozen=True, slots=True)

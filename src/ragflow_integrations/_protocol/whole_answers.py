@@ -29,7 +29,7 @@ _UNNAMED: Final = "model"
 _WORD: Final = re.compile(r"[^\W\d_]+|\d{1,3}|[^\s\w]")
 
 
-def researches(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[bool]:
+def researches(profile: Profile, chat_id: str, options: CompletionOptions) -> Operation[bool]:
     """Tell whether the server will do deep research, on those releases that must be asked for a stream then.
 
     Other replies are better if they are not streamed: 0.24.0 and ≥ 0.26.1 add the citations that the LLM left out to those
@@ -39,11 +39,11 @@ def researches(profile: Profile, asked: Subject, options: CompletionOptions) -> 
         return False
     if options.get("reasoning_effort", "off") != "off":
         return True
-    seen = profile.assistants.get(asked.id)
+    seen = profile.assistants.get(chat_id)
     if seen is not None and not seen.researches:
         return False
     try:
-        chat = yield from operations.get_chat(asked.id)
+        chat = yield from operations.get_chat(chat_id)
     except (APIError, ProtocolError):
         return False  # the question itself tells what is wrong
     return settings_of(chat).researches

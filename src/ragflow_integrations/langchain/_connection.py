@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from ragflow_integrations._adapters import Clients
 from ragflow_integrations._forks import Lock, begin_anew
-from ragflow_integrations._settings import Settings
-from ragflow_integrations._types import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
+from ragflow_integrations._http.settings import Settings
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError, SessionBusyError
+from ragflow_integrations.models import Timeout  # noqa: TC001 - pydantic evaluates the types of fields
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

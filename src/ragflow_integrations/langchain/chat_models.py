@@ -10,12 +10,12 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, SkipValidation, model_validator
 
 from ragflow_integrations._protocol import arguments
-from ragflow_integrations._types import CitationStyle, ReasoningEffort  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations._version import __version__
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.langchain._compat import PROVIDER
 from ragflow_integrations.langchain._connection import Connected, arun, run
 from ragflow_integrations.langchain._errors import langchain_errors
+from ragflow_integrations.models import CitationStyle, ReasoningEffort  # noqa: TC001 - pydantic evaluates the types of fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

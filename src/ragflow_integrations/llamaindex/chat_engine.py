@@ -11,7 +11,7 @@ from llama_index.core.chat_engine.types import AgentChatResponse, BaseChatEngine
 from llama_index.core.tools import QueryEngineTool
 
 from ragflow_integrations._adapters import Clients
-from ragflow_integrations._turns import Turns
+from ragflow_integrations._http.session_locks import InProcessSessionLocks
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.llamaindex._respondent import Question, Respondent
@@ -100,7 +100,7 @@ class RAGFlowChatEngine(BaseChatEngine):
         self._respondent = Respondent(clients, chat_id=chat_id, chat_name=chat_name, agent_id=agent_id, options=options)
         self._conversation = _Conversation(session_id)
         self._memory = memory
-        self._openings = Turns()
+        self._openings = InProcessSessionLocks()
 
     @classmethod
     def from_defaults(cls, client: RAGFlowClient | AsyncRAGFlowClient | None = None, **settings: Any) -> Self:
@@ -269,7 +269,7 @@ class RAGFlowChatEngine(BaseChatEngine):
     def _session(self, conversation: _Conversation) -> str:
         """Give the conversation's session; questions asked at once must not make several."""
         if conversation.session_id is None:
-            opening = self._openings.wait("", self._respondent.clients.sync.timeout.read)
+            opening = self._openings.acquire("", self._respondent.clients.sync.timeout.read)
             try:
                 if conversation.session_id is None:
                     conversation.session_id = self._respondent.create_session().id
@@ -279,7 +279,7 @@ class RAGFlowChatEngine(BaseChatEngine):
 
     async def _asession(self, conversation: _Conversation) -> str:
         if conversation.session_id is None:
-            opening = await self._openings.wait_async("", self._respondent.clients.asynchronous.timeout.read)
+            opening = await self._openings.aacquire("", self._respondent.clients.asynchronous.timeout.read)
             try:
                 if conversation.session_id is None:
                     conversation.session_id = (await self._respondent.acreate_session()).id

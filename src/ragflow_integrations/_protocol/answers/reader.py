@@ -130,6 +130,7 @@ class AnswerReader:
         self.error: RAGFlowError | None = None
         self.done = False
         self.in_doubt = False
+        self._silent = False
         self.answer: Answer | None = None
         self._run_is_hidden = asked.run_is_hidden
         self._request = asked.request
@@ -230,9 +231,22 @@ class AnswerReader:
                 return self._complete() if outcome is True else self._fail(outcome)
         return self._given()
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether only the server can tell how the answer ended: it is in doubt, or its stream was cut off."""
+        return self.in_doubt or (isinstance(self.error, StreamInterruptedError) and not self._silent)
+
+    def interrupt(self, error: RAGFlowError, *, silent: bool) -> list[AnswerEvent]:
+        """Accept that the connection broke, or fell silent; return the last events."""
+        if self.done:
+            return []
+        self._silent = silent
+        return self._fail(error)
+
     def complete(self) -> list[AnswerEvent]:
         """End an answer that was cut off although it is whole; return the last events."""
         self.error = None
+        self.done = False
         return self._complete()
 
     def settle(self, session: JsonObject | None) -> list[AnswerEvent]:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final
 from ragflow_integrations._protocol import decoders, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ragflow_integrations._protocol.http import Request
     from ragflow_integrations.models import Chat, JsonObject
 
@@ -49,14 +47,6 @@ def settings_of(chat: Chat) -> SeenAssistant:
     )
 
 
-def listed(reply: JsonObject) -> Iterator[tuple[str, SeenAssistant]]:
-    """Read a listing of assistants; return their ids and settings."""
-    data = reply.get("data")
-    for item in wire.objects(data.get("chats") if isinstance(data, dict) else data):
-        if chat_id := wire.text(item, "id"):
-            yield chat_id, settings_of(decoders.chat(item))
-
-
 class SeenAssistants:
     """The assistants seen, for all who use them at once: each entry changes whole or not at all."""
 
@@ -71,9 +61,11 @@ class SeenAssistants:
         """Accept a reply: a listing shows assistants, also the one by which a change is read back."""
         if request.path != "/chats" or request.method != "GET" or reply is None:
             return
-        for chat_id, settings in listed(reply):
-            self.forget(chat_id)
-            self._seen[chat_id] = settings
+        data = reply.get("data")
+        for item in wire.objects(data.get("chats") if isinstance(data, dict) else data):
+            if chat_id := wire.text(item, "id"):
+                self.forget(chat_id)
+                self._seen[chat_id] = settings_of(decoders.chat(item))
         for chat_id in list(self._seen)[: max(0, len(self._seen) - _LIMIT)]:
             self.forget(chat_id)
 

@@ -1,6 +1,7 @@
-"""What requests tell of themselves, to logs and to OpenTelemetry: written once for both transports.
+"""A log line and an OpenTelemetry span for each request, for both transports.
 
-Told are method, address, status, time and the kind of error: never a key, a query, a body or the server's words.
+They hold the method, the URL, the status, the time and the class of the error: never a key, a query, a body or a text of the
+server.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from ragflow_integrations._http.settings import Settings
+    from ragflow_integrations._http.telemetry import Span
     from ragflow_integrations._protocol.http import Request
-    from ragflow_integrations._settings import Settings
-    from ragflow_integrations._telemetry import Span
 
 _logger = logging.getLogger("ragflow_integrations")
 
 
-class Exchange:
-    """One request, from before it is sent until its reply has been read or given up. This one tells nobody.
+class RequestRecord:
+    """Lifecycle of one HTTP request, from before it is sent until its reply has been read or given up.
+
+    This base class records nothing.
 
     As a context manager it ends with the error that leaves the block; otherwise it stays open until `end`.
     """
@@ -37,17 +40,17 @@ class Exchange:
         return {}
 
     def sending(self) -> AbstractContextManager[object]:
-        """Surround the call that sends."""
+        """Return a context manager for the call that sends the request."""
         return contextlib.nullcontext()
 
     def answered(self, status: int) -> None:
-        """Take note of the reply's HTTP status."""
+        """Record the HTTP status of the reply."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell how it ended; only the first call counts."""
+        """Record how the request ended; only the first call counts."""
 
-    def drop(self) -> None:
-        """End without telling yet."""
+    def abandon(self) -> None:
+        """End the request now, and write its record later; see `RequestLog.flush`."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,13 +60,13 @@ class Exchange:
             self.end(error)
 
 
-class _Told(Exchange):
+class _LoggedRequest(RequestRecord):
     """A request that is logged, traced, or both."""
 
-    def __init__(self, request: Request, url: str, span: Span | None, dropped: deque[_Told]) -> None:
+    def __init__(self, request: Request, url: str, span: Span | None, abandoned: deque[_LoggedRequest]) -> None:
         self._what = (request.method, url)
         self._span = span
-        self._dropped = dropped
+        self._abandoned = abandoned
         self._status: int | None = None
         self._seconds = 0.0
         self._ended = 0  # not yet
@@ -82,11 +85,11 @@ class _Told(Exchange):
 
     def end(self, error: BaseException | None = None) -> None:
         if self._stop():
-            self.tell(error)
+            self.write(error)
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         if self._stop():
-            self._dropped.append(self)
+            self._abandoned.append(self)
 
     def _stop(self) -> bool:
         if self._ended:
@@ -94,10 +97,10 @@ class _Told(Exchange):
         self._seconds, self._ended = time.perf_counter() - self._began, time.time_ns()
         return True
 
-    def tell(self, error: BaseException | None = None) -> None:
+    def write(self, error: BaseException | None = None) -> None:
         """Write the line, end the span."""
         if self._process != os.getpid():
-            return  # it is the parent's to tell, not a forked child's
+            return  # the parent process writes it, not a forked child
         kind = type(error).__qualname__ if error is not None else None
         if self._span is not None:
             self._span.end(self._status, kind, self._seconds, self._ended)
@@ -105,11 +108,11 @@ class _Told(Exchange):
         _logger.debug("%s %s: %s in %.3f s", *self._what, outcome, self._seconds)
 
 
-_UNTOLD = Exchange()
+_NO_RECORD = RequestRecord()
 
 
-class Observer:
-    """Watches the requests of one client.
+class RequestLog:
+    """Logs the requests of one client.
 
     Args:
         settings: Settings of the client.
@@ -117,34 +120,34 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._dropped: deque[_Told] = deque()
+        self._abandoned: deque[_LoggedRequest] = deque()
 
-    def begin(self, request: Request, resends: int) -> Exchange:
-        """Begin to watch a request.
+    def begin(self, request: Request, resends: int) -> RequestRecord:
+        """Begin the record of a request.
 
         Args:
-            request: What will be sent.
+            request: The request.
             resends: How often it has been sent before.
         """
-        self.settle()
-        # Who wants spans or metrics has loaded OpenTelemetry, to say where they go. Loaded for nobody, it costs 30 ms.
+        self.flush()
+        # An application that exports spans has imported OpenTelemetry already; importing it for no use costs 30 ms.
         traced = "opentelemetry.context" in sys.modules
         if not traced and not _logger.isEnabledFor(logging.DEBUG):
-            return _UNTOLD
+            return _NO_RECORD
         url = self._settings.url(request)
         span = None
         if traced:
-            from ragflow_integrations import _telemetry  # noqa: PLC0415 - loaded for nobody, it costs 30 ms
+            from ragflow_integrations._http import telemetry  # noqa: PLC0415 - see above
 
-            span = _telemetry.begin(request.method, url, resends)
-        return _Told(request, url, span, self._dropped)
+            span = telemetry.begin(request.method, url, resends)
+        return _LoggedRequest(request, url, span, self._abandoned)
 
-    def settle(self) -> None:
-        """Tell of the streams that were dropped.
+    def flush(self) -> None:
+        """Write the records of abandoned streams.
 
-        The garbage collector drops them, perhaps while this same thread is inside of a logging handler or an exporter and
-        holds its lock. So the drop itself only takes the time, and the next request or `close` tells.
+        The garbage collector abandons them, perhaps while this same thread is inside of a logging handler or an exporter and
+        holds its lock. So `abandon` only takes the time, and the next request or `close` writes the record.
         """
         with contextlib.suppress(IndexError):
-            while self._dropped:
-                self._dropped.popleft().tell()
+            while self._abandoned:
+                self._abandoned.popleft().write()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol.http import Upload
 from ragflow_integrations.errors import InvalidArgumentError
@@ -12,8 +12,7 @@ from ragflow_integrations.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A path, or a file name with the bytes of the file.
-File: TypeAlias = "str | os.PathLike[str] | tuple[str, bytes]"
+    from ragflow_integrations._protocol.http import File
 
 
 def read(files: Sequence[File]) -> list[Upload]:
@@ -24,11 +23,11 @@ def read(files: Sequence[File]) -> list[Upload]:
     """
     if isinstance(files, str | bytes | os.PathLike) or not files:
         raise InvalidArgumentError("files", "must be a non-empty list of paths or (file name, bytes) pairs")
-    return [_read(at, file) for at, file in enumerate(files)]
+    return [_read(index, file) for index, file in enumerate(files)]
 
 
-def _read(at: int, file: File) -> Upload:
-    name = f"files[{at}]"
+def _read(index: int, file: File) -> Upload:
+    name = f"files[{index}]"
     if isinstance(file, tuple):
         if len(file) != 2 or not isinstance(file[0], str) or not isinstance(file[1], bytes) or not file[0]:  # noqa: PLR2004 - a pair
             raise InvalidArgumentError(name, "must be a pair of a file name and bytes")

@@ -1,53 +1,53 @@
-"""What a client is made of, shared by the sync and the async one."""
+"""Settings of a client, shared by the synchronous and the asynchronous one."""
 
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from ragflow_integrations import _protocol
-from ragflow_integrations._forks import Lock
-from ragflow_integrations._turns import Turns
-from ragflow_integrations._types import Timeout
+from ragflow_integrations._http.per_process import PerProcess
+from ragflow_integrations._http.session_locks import InProcessSessionLocks
+from ragflow_integrations._protocol.compat.server_version import Profile
 from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.models import Timeout
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.http import Request
 
 DEFAULT_BASE_URL = "http://localhost:9380"
 
 
 class Server:
-    """What all clients of one base URL share: what is known of the server, and the turns of its sessions.
+    """What all clients of one base URL share: what is known of the server, and the locks of its sessions.
 
-    It lives as long as one of them. A client in another process begins with one of its own.
+    It lives as long as one of the clients. A client in another process begins with one of its own.
     """
 
-    _known: ClassVar[WeakValueDictionary[str, Server]] = WeakValueDictionary()
-    _lock = Lock()
+    _by_address: ClassVar[WeakValueDictionary[str, Server]] = WeakValueDictionary()
+    _registry_lock: ClassVar = PerProcess(threading.Lock)
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.profile = _protocol.server_version.Profile(base_url)
-        self.turns = Turns()
+        self.profile = Profile(base_url)
+        self.session_locks = InProcessSessionLocks()
 
     @classmethod
-    def at(cls, base_url: str) -> Server:
-        """Give the one at an address, however its host and port are written."""
+    def of(cls, base_url: str) -> Server:
+        """Return the shared server of a base URL, however its host and port are written."""
         parts = urlsplit(base_url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        place = f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"  # both come in lower case
-        with cls._lock:
-            return cls._known.setdefault(place, cls(base_url))
+        address = f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"  # scheme and host come in lower case
+        with cls._registry_lock.get():
+            return cls._by_address.setdefault(address, cls(base_url))
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return Server.at, (self.base_url,)
+        return Server.of, (self.base_url,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Settings:
         api_key: The key.
         timeout: Limits in seconds.
         max_retries: Repetitions of a request that failed in passing.
-        server: What is shared with all clients of this base URL.
+        server: State shared with all clients of this base URL.
     """
 
     base_url: str
@@ -76,7 +76,7 @@ class Settings:
         timeout: float | Timeout | None,
         max_retries: int,
     ) -> Settings:
-        """Check and complete what a caller gave.
+        """Check and complete the arguments of a client.
 
         Raises:
             InvalidArgumentError: Something is missing or malformed.
@@ -94,7 +94,7 @@ class Settings:
             api_key=_key(api_key if api_key is not None else os.environ.get("RAGFLOW_API_KEY")),
             timeout=timeout,
             max_retries=max_retries,
-            server=Server.at(root),
+            server=Server.of(root),
         )
 
     @property
@@ -103,12 +103,12 @@ class Settings:
         return self.server.profile
 
     @property
-    def turns(self) -> Turns:
-        """The turns of the server's sessions."""
-        return self.server.turns
+    def session_locks(self) -> InProcessSessionLocks:
+        """The locks of the server's sessions."""
+        return self.server.session_locks
 
     def url(self, request: Request) -> str:
-        """Give the address of a request."""
+        """Return the URL of a request."""
         return self.base_url + ("" if request.root else "/api/v1") + request.path
 
     @property

@@ -19,8 +19,8 @@ from ragflow_integrations.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ragflow_integrations._http.settings import Settings
     from ragflow_integrations._protocol.answers.reader import AnswerReader
-    from ragflow_integrations._settings import Settings
     from ragflow_integrations.errors import RAGFlowError
 
 _SHOWN = 300
@@ -67,7 +67,7 @@ def broken(settings: Settings, problem: BaseException) -> ConnectionFailedError:
     """The connection broke before a reply was whole, or what came is no HTTP."""
     why = str(problem)
     if len(why) > _SHOWN:  # of what is no HTTP, aiohttp's exception shows all that came
-        why = why[:_SHOWN] + "…"  # which `hide_key` looks for
+        why = why[:_SHOWN] + "…"  # which `mask_key` looks for
     return ConnectionFailedError(
         f"The connection to {settings.base_url} failed: {type(problem).__name__}: {why}. Try again; if it stays, see the "
         "server's log."
@@ -117,7 +117,7 @@ def public_errors() -> Iterator[None]:
 _SECRET = 8
 
 
-def hide_key(error: RAGFlowError, settings: Settings) -> None:
+def mask_key(error: RAGFlowError, settings: Settings) -> None:
     """Mask the key in an error: the server's words, which it quotes, may repeat the request's headers."""
     key = settings.api_key.get_secret_value()
     if len(key) < _SECRET:
