@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the releases of a matrix that show nothing new.
 

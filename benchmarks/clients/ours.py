@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import KEY, QUESTION, Ask
 from ragflow_integrations import RAGFlowClient, TextDelta
-from ragflow_integrations._protocol.completions import Completion
+from ragflow_integrations._protocol.calls.completions import Completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

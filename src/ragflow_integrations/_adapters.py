@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from ragflow_integrations._forks import Lock
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.client import RAGFlowClient
 from ragflow_integrations.errors import InvalidArgumentError
 
@@ -102,8 +102,8 @@ class Assistant:
     """
 
     def __init__(self, *, chat_id: str | None = None, chat_name: str | None = None) -> None:
-        given = arguments.exactly_one(chat_id=chat_id, chat_name=chat_name)
-        arguments.text(given, chat_id if given == "chat_id" else chat_name)
+        given = validation.exactly_one(chat_id=chat_id, chat_name=chat_name)
+        validation.text(given, chat_id if given == "chat_id" else chat_name)
         self.chat_name = chat_name
         self.chat_id = chat_id
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import _waiting
-from ragflow_integrations._protocol import datasets, operations
+from ragflow_integrations._protocol.calls import agents, chats, chunks, datasets, documents, sessions
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ragflow_integrations._http.async_transport import AsyncTransport
-    from ragflow_integrations._protocol.http import File
+    from ragflow_integrations._protocol.steps import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
@@ -71,7 +71,7 @@ class AsyncChats(_Resource):
             InvalidRequestError: The name is taken, or a dataset has no parsed document.
         """
         return await self._transport.run(
-            operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
+            chats.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
         )
 
     async def get(self, chat_id: str) -> Chat:
@@ -80,7 +80,7 @@ class AsyncChats(_Resource):
         Raises:
             ChatNotFoundError: There is none with this id.
         """
-        return await self._transport.run(operations.get_chat(chat_id))
+        return await self._transport.run(chats.get_chat(chat_id))
 
     async def find(self, name: str) -> Chat:
         """Get a chat assistant by its exact name.
@@ -88,11 +88,11 @@ class AsyncChats(_Resource):
         Raises:
             ChatNotFoundError: There is none with this name.
         """
-        return await self._transport.run(operations.find_chat(name))
+        return await self._transport.run(chats.find_chat(name))
 
     def list(self, *, name: str | None = None) -> AsyncIterator[Chat]:
         """Iterate over the chat assistants, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_chats(name=name))
+        return self._transport.iterate(chats.list_chats(name=name))
 
     async def update(
         self,
@@ -115,7 +115,7 @@ class AsyncChats(_Resource):
             prompt: See `create`.
         """
         return await self._transport.run(
-            operations.update_chat(
+            chats.update_chat(
                 self._transport.profile,
                 chat_id,
                 name=name,
@@ -128,7 +128,7 @@ class AsyncChats(_Resource):
 
     async def delete(self, chat_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete chat assistants and their sessions: those named, or all of them when told so."""
-        await self._transport.run(operations.delete_chats(chat_ids, delete_all=delete_all))
+        await self._transport.run(chats.delete_chats(chat_ids, delete_all=delete_all))
 
 
 class AsyncSessions(_Resource):
@@ -140,7 +140,7 @@ class AsyncSessions(_Resource):
         Raises:
             ChatNotFoundError: There is no such assistant.
         """
-        return await self._transport.run(operations.create_session(chat_id, name))
+        return await self._transport.run(sessions.create_session(chat_id, name))
 
     async def get(self, chat_id: str, session_id: str) -> Session:
         """Get a session with its messages and their references.
@@ -148,15 +148,15 @@ class AsyncSessions(_Resource):
         Raises:
             SessionNotFoundError: The assistant has no such session.
         """
-        return await self._transport.run(operations.get_session(chat_id, session_id))
+        return await self._transport.run(sessions.get_session(chat_id, session_id))
 
     def list(self, chat_id: str, *, name: str | None = None) -> AsyncIterator[Session]:
         """Iterate over the sessions of an assistant, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_sessions(chat_id, name=name))
+        return self._transport.iterate(sessions.list_sessions(chat_id, name=name))
 
     async def update(self, chat_id: str, session_id: str, *, name: str) -> Session:
         """Rename a session."""
-        return await self._transport.run(operations.update_session(chat_id, session_id, name=name))
+        return await self._transport.run(sessions.update_session(chat_id, session_id, name=name))
 
     async def delete_message(self, chat_id: str, session_id: str, message_id: str) -> None:
         """Delete a turn, question and answer (RAGFlow ≥ 0.25).
@@ -164,7 +164,7 @@ class AsyncSessions(_Resource):
         Raises:
             UnsupportedByServerError: The server is older.
         """
-        await self._transport.run(operations.delete_message(self._transport.profile, chat_id, session_id, message_id))
+        await self._transport.run(sessions.delete_message(self._transport.profile, chat_id, session_id, message_id))
 
     async def feedback(
         self, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None = None
@@ -175,12 +175,12 @@ class AsyncSessions(_Resource):
             UnsupportedByServerError: The server is older.
         """
         await self._transport.run(
-            operations.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
+            sessions.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
         )
 
     async def delete(self, chat_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions: those named, or all of the assistant's when told so."""
-        await self._transport.run(operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
+        await self._transport.run(sessions.delete_sessions(chat_id, session_ids, delete_all=delete_all))
 
 
 class AsyncDatasets(_Resource):
@@ -257,7 +257,7 @@ class AsyncDocuments(_Resource):
         Returns:
             The documents made, in the order of the files.
         """
-        return await self._transport.run(datasets.upload_files(dataset_id, files))
+        return await self._transport.run(documents.upload_files(dataset_id, files))
 
     async def get(self, dataset_id: str, document_id: str) -> Document:
         """Get a document.
@@ -265,11 +265,11 @@ class AsyncDocuments(_Resource):
         Raises:
             DocumentNotFoundError: The dataset has no such document.
         """
-        return await self._transport.run(datasets.get_document(dataset_id, document_id))
+        return await self._transport.run(documents.get_document(dataset_id, document_id))
 
     def list(self, dataset_id: str, *, name: str | None = None, keywords: str | None = None) -> AsyncIterator[Document]:
         """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
+        return self._transport.iterate(documents.list_documents(dataset_id, name=name, keywords=keywords))
 
     async def update(
         self, dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
@@ -282,23 +282,23 @@ class AsyncDocuments(_Resource):
             name: New file name, of the same extension.
             metadata: User metadata, instead of what it has; see `metadata_condition` of `retrieve`.
         """
-        return await self._transport.run(datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
+        return await self._transport.run(documents.update_document(dataset_id, document_id, name=name, metadata=metadata))
 
     async def download(self, dataset_id: str, document_id: str) -> bytes:
         """Get the file of a document."""
-        return await self._transport.run(datasets.download_document(dataset_id, document_id))
+        return await self._transport.run(documents.download_document(dataset_id, document_id))
 
     async def delete(self, dataset_id: str, document_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete documents with their chunks: those named, or all of the dataset's when told so."""
-        await self._transport.run(datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
+        await self._transport.run(documents.delete_documents(dataset_id, document_ids, delete_all=delete_all))
 
     async def parse(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Start parsing documents; `wait` for its end."""
-        await self._transport.run(datasets.parse_documents(dataset_id, document_ids))
+        await self._transport.run(documents.parse_documents(dataset_id, document_ids))
 
     async def stop(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Stop parsing documents."""
-        await self._transport.run(datasets.stop_parsing(dataset_id, document_ids))
+        await self._transport.run(documents.stop_parsing(dataset_id, document_ids))
 
     async def wait(
         self,
@@ -331,7 +331,7 @@ class AsyncChunks(_Resource):
 
     def list(self, dataset_id: str, document_id: str, *, keywords: str | None = None) -> AsyncIterator[Chunk]:
         """Iterate over the chunks of a document, asking for pages as they are needed."""
-        return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
+        return self._transport.iterate(chunks.list_chunks(dataset_id, document_id, keywords=keywords))
 
     async def get(self, dataset_id: str, document_id: str, chunk_id: str) -> Chunk:
         """Get a chunk.
@@ -339,7 +339,7 @@ class AsyncChunks(_Resource):
         Raises:
             NotFoundError: The document has no such chunk.
         """
-        return await self._transport.run(datasets.get_chunk(dataset_id, document_id, chunk_id))
+        return await self._transport.run(chunks.get_chunk(dataset_id, document_id, chunk_id))
 
     async def create(
         self,
@@ -352,7 +352,7 @@ class AsyncChunks(_Resource):
     ) -> Chunk:
         """Add a chunk to a document."""
         return await self._transport.run(
-            datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
+            chunks.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
         )
 
     async def update(
@@ -376,7 +376,7 @@ class AsyncChunks(_Resource):
             available: Whether retrieval finds it.
         """
         return await self._transport.run(
-            datasets.update_chunk(
+            chunks.update_chunk(
                 dataset_id,
                 document_id,
                 chunk_id,
@@ -388,7 +388,7 @@ class AsyncChunks(_Resource):
 
     async def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:
         """Delete chunks of a document."""
-        await self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
+        await self._transport.run(chunks.delete_chunks(dataset_id, document_id, chunk_ids))
 
 
 class AsyncAgentSessions(_Resource):
@@ -405,7 +405,7 @@ class AsyncAgentSessions(_Resource):
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return await self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
+        return await self._transport.run(agents.create_agent_session(self._transport.profile, agent_id, inputs))
 
     async def get(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.
@@ -413,15 +413,15 @@ class AsyncAgentSessions(_Resource):
         Raises:
             SessionNotFoundError: The agent has no such session.
         """
-        return await self._transport.run(operations.get_agent_session(agent_id, session_id))
+        return await self._transport.run(agents.get_agent_session(agent_id, session_id))
 
     def list(self, agent_id: str) -> AsyncIterator[Session]:
         """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_agent_sessions(agent_id))
+        return self._transport.iterate(agents.list_agent_sessions(agent_id))
 
     async def delete(self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions of an agent: those named, or all of them when told so."""
-        await self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+        await self._transport.run(agents.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
 
 
 class AsyncAgents(_Resource):
@@ -441,7 +441,7 @@ class AsyncAgents(_Resource):
         Raises:
             AgentNotFoundError: There is none with this id.
         """
-        return await self._transport.run(operations.get_agent(agent_id))
+        return await self._transport.run(agents.get_agent(agent_id))
 
     async def find(self, title: str) -> Agent:
         """Get an agent by its exact title.
@@ -449,11 +449,11 @@ class AsyncAgents(_Resource):
         Raises:
             AgentNotFoundError: There is none with this title.
         """
-        return await self._transport.run(operations.find_agent(title))
+        return await self._transport.run(agents.find_agent(title))
 
     def list(self, *, title: str | None = None) -> AsyncIterator[Agent]:
         """Iterate over the agents, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_agents(title=title))
+        return self._transport.iterate(agents.list_agents(title=title))
 
     async def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent; the same as `sessions.create`."""

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import _waiting
-from ragflow_integrations._protocol import datasets, operations
+from ragflow_integrations._protocol.calls import agents, chats, chunks, datasets, documents, sessions
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ragflow_integrations._http.sync_transport import Transport
-    from ragflow_integrations._protocol.http import File
+    from ragflow_integrations._protocol.steps import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
@@ -72,7 +72,7 @@ class Chats(_Resource):
             InvalidRequestError: The name is taken, or a dataset has no parsed document.
         """
         return self._transport.run(
-            operations.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
+            chats.create_chat(name, dataset_ids=dataset_ids, description=description, llm=llm, prompt=prompt)
         )
 
     def get(self, chat_id: str) -> Chat:
@@ -81,7 +81,7 @@ class Chats(_Resource):
         Raises:
             ChatNotFoundError: There is none with this id.
         """
-        return self._transport.run(operations.get_chat(chat_id))
+        return self._transport.run(chats.get_chat(chat_id))
 
     def find(self, name: str) -> Chat:
         """Get a chat assistant by its exact name.
@@ -89,11 +89,11 @@ class Chats(_Resource):
         Raises:
             ChatNotFoundError: There is none with this name.
         """
-        return self._transport.run(operations.find_chat(name))
+        return self._transport.run(chats.find_chat(name))
 
     def list(self, *, name: str | None = None) -> Iterator[Chat]:
         """Iterate over the chat assistants, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_chats(name=name))
+        return self._transport.iterate(chats.list_chats(name=name))
 
     def update(
         self,
@@ -116,7 +116,7 @@ class Chats(_Resource):
             prompt: See `create`.
         """
         return self._transport.run(
-            operations.update_chat(
+            chats.update_chat(
                 self._transport.profile,
                 chat_id,
                 name=name,
@@ -129,7 +129,7 @@ class Chats(_Resource):
 
     def delete(self, chat_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete chat assistants and their sessions: those named, or all of them when told so."""
-        self._transport.run(operations.delete_chats(chat_ids, delete_all=delete_all))
+        self._transport.run(chats.delete_chats(chat_ids, delete_all=delete_all))
 
 
 class Sessions(_Resource):
@@ -141,7 +141,7 @@ class Sessions(_Resource):
         Raises:
             ChatNotFoundError: There is no such assistant.
         """
-        return self._transport.run(operations.create_session(chat_id, name))
+        return self._transport.run(sessions.create_session(chat_id, name))
 
     def get(self, chat_id: str, session_id: str) -> Session:
         """Get a session with its messages and their references.
@@ -149,15 +149,15 @@ class Sessions(_Resource):
         Raises:
             SessionNotFoundError: The assistant has no such session.
         """
-        return self._transport.run(operations.get_session(chat_id, session_id))
+        return self._transport.run(sessions.get_session(chat_id, session_id))
 
     def list(self, chat_id: str, *, name: str | None = None) -> Iterator[Session]:
         """Iterate over the sessions of an assistant, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_sessions(chat_id, name=name))
+        return self._transport.iterate(sessions.list_sessions(chat_id, name=name))
 
     def update(self, chat_id: str, session_id: str, *, name: str) -> Session:
         """Rename a session."""
-        return self._transport.run(operations.update_session(chat_id, session_id, name=name))
+        return self._transport.run(sessions.update_session(chat_id, session_id, name=name))
 
     def delete_message(self, chat_id: str, session_id: str, message_id: str) -> None:
         """Delete a turn, question and answer (RAGFlow ≥ 0.25).
@@ -165,7 +165,7 @@ class Sessions(_Resource):
         Raises:
             UnsupportedByServerError: The server is older.
         """
-        self._transport.run(operations.delete_message(self._transport.profile, chat_id, session_id, message_id))
+        self._transport.run(sessions.delete_message(self._transport.profile, chat_id, session_id, message_id))
 
     def feedback(self, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None = None) -> None:
         """Rate an answer (RAGFlow ≥ 0.25).
@@ -174,12 +174,12 @@ class Sessions(_Resource):
             UnsupportedByServerError: The server is older.
         """
         self._transport.run(
-            operations.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
+            sessions.rate_message(self._transport.profile, chat_id, session_id, message_id, helpful=helpful, comment=comment)
         )
 
     def delete(self, chat_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions: those named, or all of the assistant's when told so."""
-        self._transport.run(operations.delete_sessions(chat_id, session_ids, delete_all=delete_all))
+        self._transport.run(sessions.delete_sessions(chat_id, session_ids, delete_all=delete_all))
 
 
 class Datasets(_Resource):
@@ -256,7 +256,7 @@ class Documents(_Resource):
         Returns:
             The documents made, in the order of the files.
         """
-        return self._transport.run(datasets.upload_files(dataset_id, files))
+        return self._transport.run(documents.upload_files(dataset_id, files))
 
     def get(self, dataset_id: str, document_id: str) -> Document:
         """Get a document.
@@ -264,11 +264,11 @@ class Documents(_Resource):
         Raises:
             DocumentNotFoundError: The dataset has no such document.
         """
-        return self._transport.run(datasets.get_document(dataset_id, document_id))
+        return self._transport.run(documents.get_document(dataset_id, document_id))
 
     def list(self, dataset_id: str, *, name: str | None = None, keywords: str | None = None) -> Iterator[Document]:
         """Iterate over the documents of a dataset, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(datasets.list_documents(dataset_id, name=name, keywords=keywords))
+        return self._transport.iterate(documents.list_documents(dataset_id, name=name, keywords=keywords))
 
     def update(
         self, dataset_id: str, document_id: str, *, name: str | None = None, metadata: Mapping[str, JsonValue] | None = None
@@ -281,23 +281,23 @@ class Documents(_Resource):
             name: New file name, of the same extension.
             metadata: User metadata, instead of what it has; see `metadata_condition` of `retrieve`.
         """
-        return self._transport.run(datasets.update_document(dataset_id, document_id, name=name, metadata=metadata))
+        return self._transport.run(documents.update_document(dataset_id, document_id, name=name, metadata=metadata))
 
     def download(self, dataset_id: str, document_id: str) -> bytes:
         """Get the file of a document."""
-        return self._transport.run(datasets.download_document(dataset_id, document_id))
+        return self._transport.run(documents.download_document(dataset_id, document_id))
 
     def delete(self, dataset_id: str, document_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete documents with their chunks: those named, or all of the dataset's when told so."""
-        self._transport.run(datasets.delete_documents(dataset_id, document_ids, delete_all=delete_all))
+        self._transport.run(documents.delete_documents(dataset_id, document_ids, delete_all=delete_all))
 
     def parse(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Start parsing documents; `wait` for its end."""
-        self._transport.run(datasets.parse_documents(dataset_id, document_ids))
+        self._transport.run(documents.parse_documents(dataset_id, document_ids))
 
     def stop(self, dataset_id: str, document_ids: Sequence[str]) -> None:
         """Stop parsing documents."""
-        self._transport.run(datasets.stop_parsing(dataset_id, document_ids))
+        self._transport.run(documents.stop_parsing(dataset_id, document_ids))
 
     def wait(
         self,
@@ -330,7 +330,7 @@ class Chunks(_Resource):
 
     def list(self, dataset_id: str, document_id: str, *, keywords: str | None = None) -> Iterator[Chunk]:
         """Iterate over the chunks of a document, asking for pages as they are needed."""
-        return self._transport.iterate(datasets.list_chunks(dataset_id, document_id, keywords=keywords))
+        return self._transport.iterate(chunks.list_chunks(dataset_id, document_id, keywords=keywords))
 
     def get(self, dataset_id: str, document_id: str, chunk_id: str) -> Chunk:
         """Get a chunk.
@@ -338,7 +338,7 @@ class Chunks(_Resource):
         Raises:
             NotFoundError: The document has no such chunk.
         """
-        return self._transport.run(datasets.get_chunk(dataset_id, document_id, chunk_id))
+        return self._transport.run(chunks.get_chunk(dataset_id, document_id, chunk_id))
 
     def create(
         self,
@@ -351,7 +351,7 @@ class Chunks(_Resource):
     ) -> Chunk:
         """Add a chunk to a document."""
         return self._transport.run(
-            datasets.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
+            chunks.create_chunk(dataset_id, document_id, content, important_keywords=important_keywords, questions=questions)
         )
 
     def update(
@@ -375,7 +375,7 @@ class Chunks(_Resource):
             available: Whether retrieval finds it.
         """
         return self._transport.run(
-            datasets.update_chunk(
+            chunks.update_chunk(
                 dataset_id,
                 document_id,
                 chunk_id,
@@ -387,7 +387,7 @@ class Chunks(_Resource):
 
     def delete(self, dataset_id: str, document_id: str, chunk_ids: Sequence[str]) -> None:
         """Delete chunks of a document."""
-        self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
+        self._transport.run(chunks.delete_chunks(dataset_id, document_id, chunk_ids))
 
 
 class AgentSessions(_Resource):
@@ -404,7 +404,7 @@ class AgentSessions(_Resource):
             AgentNotFoundError: There is no such agent.
             UnsupportedByServerError: The server is a 0.22, which runs no agent.
         """
-        return self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
+        return self._transport.run(agents.create_agent_session(self._transport.profile, agent_id, inputs))
 
     def get(self, agent_id: str, session_id: str) -> Session:
         """Get a session of an agent with its messages.
@@ -412,15 +412,15 @@ class AgentSessions(_Resource):
         Raises:
             SessionNotFoundError: The agent has no such session.
         """
-        return self._transport.run(operations.get_agent_session(agent_id, session_id))
+        return self._transport.run(agents.get_agent_session(agent_id, session_id))
 
     def list(self, agent_id: str) -> Iterator[Session]:
         """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_agent_sessions(agent_id))
+        return self._transport.iterate(agents.list_agent_sessions(agent_id))
 
     def delete(self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
         """Delete sessions of an agent: those named, or all of them when told so."""
-        self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+        self._transport.run(agents.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
 
 
 class Agents(_Resource):
@@ -440,7 +440,7 @@ class Agents(_Resource):
         Raises:
             AgentNotFoundError: There is none with this id.
         """
-        return self._transport.run(operations.get_agent(agent_id))
+        return self._transport.run(agents.get_agent(agent_id))
 
     def find(self, title: str) -> Agent:
         """Get an agent by its exact title.
@@ -448,11 +448,11 @@ class Agents(_Resource):
         Raises:
             AgentNotFoundError: There is none with this title.
         """
-        return self._transport.run(operations.find_agent(title))
+        return self._transport.run(agents.find_agent(title))
 
     def list(self, *, title: str | None = None) -> Iterator[Agent]:
         """Iterate over the agents, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_agents(title=title))
+        return self._transport.iterate(agents.list_agents(title=title))
 
     def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
         """Create a session of an agent; the same as `sessions.create`."""

@@ -6,8 +6,9 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations._protocol import arguments, datasets
-from ragflow_integrations._protocol.http import Operation, Sleep
+from ragflow_integrations._protocol import validation
+from ragflow_integrations._protocol.calls import documents
+from ragflow_integrations._protocol.steps import Operation, Sleep
 from ragflow_integrations.errors import DocumentParsingError, InvalidArgumentError, RequestTimeoutError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def wait(
     """Wait until documents are parsed; see `documents.wait` of a client."""
     with _Waiting(document_ids, progress, timeout) as waiting:
         while True:
-            state = yield from datasets.parsing_states(dataset_id, waiting.document_ids)
+            state = yield from documents.parsing_states(dataset_id, waiting.document_ids)
             pause = waiting.check(state)
             if pause is None:
                 return list(state.documents)
@@ -50,10 +51,10 @@ class _Waiting:
     def __init__(
         self, document_ids: Sequence[str], progress: Callable[[ParsingProgress], None] | bool, timeout: float | None
     ) -> None:
-        self.document_ids = arguments.ids("document_ids", document_ids)
+        self.document_ids = validation.ids("document_ids", document_ids)
         if not isinstance(progress, bool) and not callable(progress):
             raise InvalidArgumentError("progress", f"must be True, False or a function, not {type(progress).__name__}")
-        if timeout is not None and arguments.number("timeout", timeout) < 0:
+        if timeout is not None and validation.number("timeout", timeout) < 0:
             raise InvalidArgumentError("timeout", f"must be seconds from 0, or None for no limit, not {timeout!r}")
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout

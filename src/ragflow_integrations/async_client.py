@@ -15,7 +15,7 @@ from ragflow_integrations._client_base import ClientBase
 from ragflow_integrations._http.async_stream import AsyncAnswerStream
 from ragflow_integrations._http.async_transport import AsyncTransport
 from ragflow_integrations._http.settings import Settings
-from ragflow_integrations._protocol import asking, operations, retrieval
+from ragflow_integrations._protocol.calls import asking, retrieval, system
 from ragflow_integrations.client import RAGFlowClient
 
 if TYPE_CHECKING:
@@ -202,15 +202,15 @@ class AsyncRAGFlowClient(ClientBase["aiohttp.ClientSession"]):
 
     async def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return await self._transport.run(operations.related_questions(question))
+        return await self._transport.run(system.related_questions(question))
 
     async def health(self) -> Health:
         """Ask the server how it is."""
-        return await self._transport.run(operations.health())
+        return await self._transport.run(system.health())
 
     async def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return await self._transport.run(operations.server(self._settings.profile))
+        return await self._transport.run(system.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from ragflow_integrations._client_base import ClientBase
 from ragflow_integrations._http.settings import Settings
 from ragflow_integrations._http.sync_stream import AnswerStream
 from ragflow_integrations._http.sync_transport import Transport
-from ragflow_integrations._protocol import asking, operations, retrieval
+from ragflow_integrations._protocol.calls import asking, retrieval, system
 from ragflow_integrations._resources import (
     Agents,
     Chats,
@@ -204,15 +204,15 @@ class RAGFlowClient(ClientBase["requests.Session"]):
 
     def related_questions(self, question: str) -> list[str]:
         """Ask for questions related to one; the tenant's default LLM writes them."""
-        return self._transport.run(operations.related_questions(question))
+        return self._transport.run(system.related_questions(question))
 
     def health(self) -> Health:
         """Ask the server how it is."""
-        return self._transport.run(operations.health())
+        return self._transport.run(system.health())
 
     def server(self) -> ServerInfo:
         """Find out which release the server is, as far as its replies tell."""
-        return self._transport.run(operations.server(self._settings.profile))
+        return self._transport.run(system.server(self._settings.profile))
 
     # -- retrieval ---------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from ragflow_integrations import (
     UnsupportedByServerError,
 )
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
-from ragflow_integrations._protocol.http import Request, Subject
+from ragflow_integrations._protocol.steps import Request, Subject
 from tests.core.driver import AGENT, SESSION
 from tests.core.scripts import raw, said
 from tests.support.sse import DONE, chunk, event

@@ -9,7 +9,7 @@ import pytest
 
 from ragflow_integrations import Completed, GenerationError, ReasoningDelta, StreamInterruptedError, TextDelta
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
-from ragflow_integrations._protocol.http import Request, Subject
+from ragflow_integrations._protocol.steps import Request, Subject
 from tests.core.catalogue import ALL, route
 from tests.core.driver import CHAT
 from tests.support import recordings

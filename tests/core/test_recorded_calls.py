@@ -12,7 +12,7 @@ import pytest
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol.envelope import decode
-from ragflow_integrations._protocol.http import Reply, Request
+from ragflow_integrations._protocol.steps import Reply, Request
 from tests.core.catalogue import ALL, refusal, refused, route
 from tests.core.driver import AGENT, CHAT, DATASET, DOCUMENT, SESSION
 from tests.core.test_recorded_completions import COMPLETIONS

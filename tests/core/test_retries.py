@@ -11,8 +11,8 @@ from tenacity import Future, RetryCallState, Retrying
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol.envelope import retry_after
-from ragflow_integrations._protocol.http import Reply, Request
 from ragflow_integrations._protocol.retries import may_repeat, policy
+from ragflow_integrations._protocol.steps import Reply, Request
 from tests.core.driver import CHAT, DATASET, DOCUMENT, SESSION
 from tests.core.scripts import HISTORY, QUESTION, answered, envelope, in_turn, raw, said, status
 from tests.support.sse import native_delta, openai_chunk

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations import APIError, ProtocolError
 from ragflow_integrations._protocol import envelope
+from ragflow_integrations._protocol.answers.llm_errors import FailureGate
 from ragflow_integrations._protocol.answers.reader import AnswerReader
-from ragflow_integrations._protocol.failures import FailureGate
-from ragflow_integrations._protocol.http import Reply, Request
-from ragflow_integrations._protocol.sse import EventStream
-from ragflow_integrations._protocol.thinking import ThinkSplitter
+from ragflow_integrations._protocol.answers.sse import EventStream
+from ragflow_integrations._protocol.answers.think_tags import ThinkSplitter
+from ragflow_integrations._protocol.steps import Reply, Request
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite, strip_markers
 from ragflow_integrations.models import Chunk
 from tests.fuzz.targets import asked

@@ -9,7 +9,7 @@ from ragflow_integrations import Completed, ReasoningDelta, TextDelta
 from ragflow_integrations._protocol import envelope
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
 from ragflow_integrations._protocol.compat.server_version import Profile
-from ragflow_integrations._protocol.http import Reply, Request, Subject
+from ragflow_integrations._protocol.steps import Reply, Request, Subject
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite, strip_markers
 from ragflow_integrations.errors import ConnectionFailedError, RAGFlowError
 from ragflow_integrations.models import Chunk, CitationStyle
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations import AnswerEvent, JsonObject
     from ragflow_integrations._protocol.answers.reader import Route
-    from ragflow_integrations._protocol.http import Operation
+    from ragflow_integrations._protocol.steps import Operation
 
 ROUTES: tuple[Route, ...] = ("native", "openai", "agent")
 STYLES: tuple[CitationStyle, ...] = get_args(CitationStyle)

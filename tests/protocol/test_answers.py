@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, Completed, ProtocolError, ReasoningDelta, TextDelta
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
-from ragflow_integrations._protocol.http import Request, Subject
-from ragflow_integrations._protocol.sse import EventStream
+from ragflow_integrations._protocol.answers.sse import EventStream
+from ragflow_integrations._protocol.steps import Request, Subject
 from tests.support.sse import DONE, chunk, event, native_cumulative, native_delta, openai_chunk, reference, terminator
 
 if TYPE_CHECKING:

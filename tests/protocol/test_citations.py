@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragflow_integrations import Chunk, Message, Reference
-from ragflow_integrations._protocol.history import history
+from ragflow_integrations._protocol.calls.history import history
 from ragflow_integrations.citations import CitationStyle, MarkerRewriter, cite, rewrite, strip_markers
 
 PARTS = st.lists(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from ragflow_integrations import ParsingProgress, ProtocolError
-from ragflow_integrations._protocol import decoders, wire
+from ragflow_integrations._protocol import fields, models_from_json
 from ragflow_integrations._protocol.compat.features import Feature
 from ragflow_integrations._protocol.compat.server_version import Known
 from ragflow_integrations._protocol.envelope import decode, decode_file
-from ragflow_integrations._protocol.http import Reply, Request, path
+from ragflow_integrations._protocol.steps import Reply, Request, path
 from ragflow_integrations.errors import DocumentNotFoundError, NotFoundError
 
 
@@ -21,26 +21,26 @@ def test_readers_of_fields_never_fail() -> None:
         "text": "x", "empty": "", "list": ["a", "b"], "none": None, "number": 1.5, "string": "2.5", "words": "two", "nan": math.nan,  # noqa: E501 - one row of a table
         "inf": "inf", "flag": True, "object": {"a": {"b": 1}, "c": 2}, "objects": [{"a": 1}, 5],
     }  # fmt: skip
-    assert wire.text(data, "none", "empty", "text") == "x"
-    assert wire.text(data, "list") == "a"
-    assert wire.text(data, "number") == ""
-    assert wire.text_or_none(data, "empty") is None
-    assert [wire.number(data, name) for name in ("number", "string", "words", "nan", "inf", "flag", "none", "object")] == [
+    assert fields.text(data, "none", "empty", "text") == "x"
+    assert fields.text(data, "list") == "a"
+    assert fields.text(data, "number") == ""
+    assert fields.text_or_none(data, "empty") is None
+    assert [fields.number(data, name) for name in ("number", "string", "words", "nan", "inf", "flag", "none", "object")] == [
         1.5, 2.5, None, None, None, None, None, None,
     ]  # fmt: skip
-    assert wire.number(data, "words", "flag", "string") == 2.5
-    assert wire.integer(data, "string") == 2
-    assert wire.mapping(data, "text", "object") == {"a": {"b": 1}, "c": 2}
-    assert wire.mapping(data, "text") == {}
-    assert list(wire.objects(data["object"])) == [{"b": 1}]
-    assert list(wire.objects(data["objects"])) == [{"a": 1}]
-    assert list(wire.objects("x")) == []
-    assert wire.strings(data, "text", "list") == ("a", "b")
-    assert wire.strings(data, "text") == ()
-    assert wire.seconds({"t": 1795386928000}, "t") == 1795386928
-    assert wire.seconds({"t": 1795386928.5}, "t") == 1795386928.5
+    assert fields.number(data, "words", "flag", "string") == 2.5
+    assert fields.integer(data, "string") == 2
+    assert fields.mapping(data, "text", "object") == {"a": {"b": 1}, "c": 2}
+    assert fields.mapping(data, "text") == {}
+    assert list(fields.objects(data["object"])) == [{"b": 1}]
+    assert list(fields.objects(data["objects"])) == [{"a": 1}]
+    assert list(fields.objects("x")) == []
+    assert fields.strings(data, "text", "list") == ("a", "b")
+    assert fields.strings(data, "text") == ()
+    assert fields.seconds({"t": 1795386928000}, "t") == 1795386928
+    assert fields.seconds({"t": 1795386928.5}, "t") == 1795386928.5
     with pytest.raises(ProtocolError):
-        wire.parse("{")
+        fields.parse("{")
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_readers_of_fields_never_fail() -> None:
     ],
 )  # fmt: skip
 def test_chunks_of_all_names(data: dict[str, Any]) -> None:
-    chunk = decoders.chunk(data | {"positions": [[1, 2, 3, 4, 5], "x", []], "similarity": math.nan})
+    chunk = models_from_json.chunk(data | {"positions": [[1, 2, 3, 4, 5], "x", []], "similarity": math.nan})
     assert (chunk.id, chunk.content, chunk.document_id, chunk.document_name, chunk.dataset_id) == ("c", "x", "d", "n", "k")
     assert (chunk.image_id, chunk.doc_type, chunk.positions, chunk.similarity) == ("i", "table", ((1, 2, 3, 4, 5),), None)
-    assert decoders.chunk({}, key="7").id == "7"
+    assert models_from_json.chunk({}, key="7").id == "7"
 
 
 def talk(*roles: str, references: dict[int, str] | None = None) -> dict[str, Any]:
@@ -84,20 +84,22 @@ A, U = "assistant", "user"
     ],
 )
 def test_references_of_stored_answers(session: dict[str, Any], found: list[str | None]) -> None:
-    answers = [message for message in decoders.session(session).messages if message.role == "assistant"]
+    answers = [message for message in models_from_json.session(session).messages if message.role == "assistant"]
     given = [answer.reference.chunks[0].id if answer.reference and answer.reference.chunks else None for answer in answers]
     assert given == found
 
 
 def test_stored_thinking_is_told_from_the_text() -> None:
-    message = decoders.message({"role": "assistant", "content": "<think>hmm</think>Yes.", "created_at": 12.5, "id": "m"})
+    message = models_from_json.message(
+        {"role": "assistant", "content": "<think>hmm</think>Yes.", "created_at": 12.5, "id": "m"}
+    )
     assert (message.content, message.reasoning, message.id, message.created_at) == ("Yes.", "hmm", "m", 12.5)
-    assert decoders.message({"role": "bot", "content": "<think>hmm"}).content == "hmm"
+    assert models_from_json.message({"role": "bot", "content": "<think>hmm"}).content == "hmm"
 
 
 def test_progress() -> None:
     states = [
-        decoders.document({"id": str(at), "run": run, "progress": done})
+        models_from_json.document({"id": str(at), "run": run, "progress": done})
         for at, (run, done) in enumerate((("3", 0.2), ("RUNNING", 0.5), ("4", -1)))
     ]
     assert [state.status for state in states] == ["DONE", "RUNNING", "FAIL"]

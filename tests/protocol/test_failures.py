@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragflow_integrations._protocol.failures import MARK, FailureGate, find
-from ragflow_integrations._protocol.thinking import ThinkSplitter, split
+from ragflow_integrations._protocol.answers.llm_errors import MARK, FailureGate, find
+from ragflow_integrations._protocol.answers.think_tags import ThinkSplitter, split
 
 PARTS = st.lists(
     st.sampled_from([MARK, "**ERR", "OR**: ", "TIMEOUT - slow", "text ", "\n", " ", "*", "**bold** ", "E", "Error code: 500", "."]), max_size=12  # noqa: E501 - one row of a table

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, TextDelta
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
-from ragflow_integrations._protocol.http import Request, Subject
+from ragflow_integrations._protocol.steps import Request, Subject
 from tests.support.sse import DONE, chunk, event
 
 REQUEST = Request("POST", "/agents/a/completions", subject=Subject("agent", "a"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ragflow_integrations._protocol.compat.seen_assistants import SeenAssistant, SeenAssistants
-from ragflow_integrations._protocol.http import Request
+from ragflow_integrations._protocol.steps import Request
 
 if TYPE_CHECKING:
     from ragflow_integrations.models import JsonObject

@@ -19,7 +19,8 @@ from ragflow_integrations._http.async_stream import PROBLEMS, AsyncAnswerStream,
 from ragflow_integrations._http.driver import DRAIN_SECONDS
 from ragflow_integrations._http.per_process import PerProcess
 from ragflow_integrations._http.request_log import RequestLog
-from ragflow_integrations._protocol import asking, envelope, http, retries
+from ragflow_integrations._protocol import envelope, retries, steps
+from ragflow_integrations._protocol.calls import asking
 from ragflow_integrations.errors import RAGFlowError
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._http.request_log import RequestRecord
     from ragflow_integrations._http.settings import Settings
+    from ragflow_integrations._protocol.calls.paging import Pages
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.http import Operation, Request, Step
-    from ragflow_integrations._protocol.listings import Pages
+    from ragflow_integrations._protocol.steps import Operation, Request, Step
     from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import JsonObject
 
@@ -115,18 +116,18 @@ class AsyncTransport:
 
     async def _take(self, step: Step) -> Any:
         match step:
-            case http.Request():
+            case steps.Request():
                 return await self.send(step)
-            case http.Wait():
+            case steps.Wait():
                 return await self._settings.session_locks.aacquire(step.session_id, self._settings.timeout.read)
-            case http.Open():
+            case steps.Open():
                 connection = await self._connect(step)
                 return await connection.gather() if step.gather else connection
-            case http.Download():
+            case steps.Download():
                 return await self._repeat(step.request, lambda reply: envelope.decode_file(reply, step.request), math.inf)
-            case http.ReadFiles():
+            case steps.ReadFiles():
                 return await asyncio.to_thread(uploads.read, step.files)
-            case http.Sleep():
+            case steps.Sleep():
                 return await asyncio.sleep(step.seconds)
 
     def stream(self, operation: Operation[Connection]) -> AsyncAnswerStream:
@@ -145,12 +146,12 @@ class AsyncTransport:
     async def send(self, request: Request) -> JsonObject:
         """Send a request and read its reply, again if that is safe."""
         profile = self._settings.profile
-        return await self._repeat(request, lambda reply: envelope.decode(reply, request, profile), http.MAX_REPLY)
+        return await self._repeat(request, lambda reply: envelope.decode(reply, request, profile), steps.MAX_REPLY)
 
-    async def _repeat(self, request: Request, read: Callable[[http.Reply], T], limit: float) -> T:
+    async def _repeat(self, request: Request, read: Callable[[steps.Reply], T], limit: float) -> T:
         async def attempt(record: RequestRecord) -> T:
             failure: ConnectionFailedError | None = None
-            body = http.Body(limit)
+            body = steps.Body(limit)
             response = await self._open(request, record)
             try:
                 while block := await response.content.readany():
@@ -162,7 +163,7 @@ class AsyncTransport:
                 response.release()
             if failure is not None:
                 raise failure
-            result = read(http.Reply(response.status, _headers(response), body.whole()))
+            result = read(steps.Reply(response.status, _headers(response), body.whole()))
             record.end()
             return result
 
@@ -182,7 +183,7 @@ class AsyncTransport:
             connection_errors.mask_key(error, self._settings)
             raise
 
-    async def _connect(self, step: http.Open) -> Connection:
+    async def _connect(self, step: steps.Open) -> Connection:
         completion = step.completion
 
         async def attempt(record: RequestRecord) -> Connection:

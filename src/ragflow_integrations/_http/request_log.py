@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._http.settings import Settings
     from ragflow_integrations._http.telemetry import Span
-    from ragflow_integrations._protocol.http import Request
+    from ragflow_integrations._protocol.steps import Request
 
 _logger = logging.getLogger("ragflow_integrations")
 

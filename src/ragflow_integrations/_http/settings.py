@@ -18,7 +18,7 @@ from ragflow_integrations.models import Timeout
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ragflow_integrations._protocol.http import Request
+    from ragflow_integrations._protocol.steps import Request
 
 DEFAULT_BASE_URL = "http://localhost:9380"
 

@@ -19,7 +19,8 @@ from ragflow_integrations._http import connection_errors, uploads
 from ragflow_integrations._http.per_process import PerProcess
 from ragflow_integrations._http.request_log import RequestLog
 from ragflow_integrations._http.sync_stream import AnswerStream, Connection, blocks
-from ragflow_integrations._protocol import asking, envelope, http, retries
+from ragflow_integrations._protocol import envelope, retries, steps
+from ragflow_integrations._protocol.calls import asking
 from ragflow_integrations.errors import RAGFlowError
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._http.request_log import RequestRecord
     from ragflow_integrations._http.settings import Settings
+    from ragflow_integrations._protocol.calls.completions import Completion
+    from ragflow_integrations._protocol.calls.paging import Pages
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.completions import Completion
-    from ragflow_integrations._protocol.http import Operation, Request, Step
-    from ragflow_integrations._protocol.listings import Pages
+    from ragflow_integrations._protocol.steps import Operation, Request, Step
     from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import JsonObject
 
@@ -122,17 +123,17 @@ class Transport:
 
     def _take(self, step: Step) -> Any:
         match step:
-            case http.Request():
+            case steps.Request():
                 return self.send(step)
-            case http.Wait():
+            case steps.Wait():
                 return self._settings.session_locks.acquire(step.session_id, self._settings.timeout.read)
-            case http.Open():
+            case steps.Open():
                 return self._gather(step.completion) if step.gather else self._stream(step)
-            case http.Download():
+            case steps.Download():
                 return self._repeat(step.request, lambda reply: envelope.decode_file(reply, step.request), math.inf)
-            case http.ReadFiles():
+            case steps.ReadFiles():
                 return uploads.read(step.files)
-            case http.Sleep():
+            case steps.Sleep():
                 return time.sleep(step.seconds)
 
     def stream(self, operation: Operation[AnswerStream]) -> AnswerStream:
@@ -149,12 +150,12 @@ class Transport:
 
     def send(self, request: Request) -> JsonObject:
         """Send a request and read its reply, again if that is safe."""
-        return self._repeat(request, lambda reply: envelope.decode(reply, request, self._settings.profile), http.MAX_REPLY)
+        return self._repeat(request, lambda reply: envelope.decode(reply, request, self._settings.profile), steps.MAX_REPLY)
 
-    def _repeat(self, request: Request, read: Callable[[http.Reply], T], limit: float) -> T:
+    def _repeat(self, request: Request, read: Callable[[steps.Reply], T], limit: float) -> T:
         def attempt(record: RequestRecord) -> T:
             failure: ConnectionFailedError | None = None
-            body = http.Body(limit)
+            body = steps.Body(limit)
             with self._open(request, record) as response:
                 try:
                     for block in blocks(response):
@@ -164,7 +165,7 @@ class Transport:
                     failure.began = True
             if failure is not None:
                 raise failure
-            result = read(http.Reply(response.status_code, _headers(response), body.whole()))
+            result = read(steps.Reply(response.status_code, _headers(response), body.whole()))
             record.end()
             return result
 
@@ -184,7 +185,7 @@ class Transport:
             connection_errors.mask_key(error, self._settings)
             raise
 
-    def _stream(self, step: http.Open) -> AnswerStream:
+    def _stream(self, step: steps.Open) -> AnswerStream:
         completion = step.completion
 
         def attempt(record: RequestRecord) -> AnswerStream:
@@ -202,7 +203,7 @@ class Transport:
         return stream
 
     def _gather(self, completion: Completion) -> Any:
-        with self._stream(http.Open(completion)) as stream:
+        with self._stream(steps.Open(completion)) as stream:
             collections.deque(stream, maxlen=0)
             return stream.answer
 

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol.http import Upload
+from ragflow_integrations._protocol.steps import Upload
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragflow_integrations._protocol.http import File
+    from ragflow_integrations._protocol.steps import File
 
 
 def read(files: Sequence[File]) -> list[Upload]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from ragflow_integrations._protocol import arguments, wire
+from ragflow_integrations._protocol import fields, validation
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -61,19 +61,19 @@ _OLD_PROMPT = {
 
 def read(data: JsonObject) -> tuple[LLMSettings, PromptSettings]:
     """Read settings of a chat assistant: `llm` and `prompt` up to 0.24, `llm_setting` and `prompt_config` from 0.25 on."""
-    llm = wire.mapping(data, "llm_setting", "llm")
-    llm_settings: dict[str, JsonValue] = {name: llm[name] for name in arguments.GENERATION if llm.get(name) is not None}
-    llm_id = wire.text_or_none(data, "llm_id") or wire.text_or_none(llm, "model_name")
+    llm = fields.mapping(data, "llm_setting", "llm")
+    llm_settings: dict[str, JsonValue] = {name: llm[name] for name in validation.GENERATION if llm.get(name) is not None}
+    llm_id = fields.text_or_none(data, "llm_id") or fields.text_or_none(llm, "model_name")
     if llm_id is not None:
         llm_settings["llm_id"] = llm_id
-    config = wire.mapping(data, "prompt_config", "prompt")
+    config = fields.mapping(data, "prompt_config", "prompt")
     prompt: dict[str, JsonValue] = {}
     for name in dict.fromkeys((*_PROMPT_CONFIG.values(), *_TOP_LEVEL.values())):
         old = _OLD_PROMPT.get(name, name)
         value = next((value for value in (data.get(name), config.get(name), config.get(old)) if value is not None), None)
         if value is not None:
             prompt[name] = value
-    keywords = wire.number(config, "keywords_similarity_weight")
+    keywords = fields.number(config, "keywords_similarity_weight")
     if keywords is not None:
         prompt["vector_similarity_weight"] = 1 - keywords
     return cast("LLMSettings", llm_settings), cast("PromptSettings", prompt)
@@ -82,18 +82,18 @@ def read(data: JsonObject) -> tuple[LLMSettings, PromptSettings]:
 def _list(name: str, value: object) -> object:
     if not isinstance(value, list | tuple):
         raise InvalidArgumentError(name, f"must be a list, not {type(value).__name__}")
-    return arguments.json_value(name, value)
+    return validation.json_value(name, value)
 
 
 _CHECKS: dict[str, Check] = {
-    "llm_id": partial(arguments.text, example="'gpt-4o@OpenAI'"),
-    **arguments.GENERATION,
-    **dict.fromkeys(("system", "prologue", "empty_response", "rerank_id"), arguments.string),
-    **dict.fromkeys(("quote", "refine_multiturn", "keyword", "use_kg", "toc_enhance", "tts"), arguments.flag),
+    "llm_id": partial(validation.text, example="'gpt-4o@OpenAI'"),
+    **validation.GENERATION,
+    **dict.fromkeys(("system", "prologue", "empty_response", "rerank_id"), validation.string),
+    **dict.fromkeys(("quote", "refine_multiturn", "keyword", "use_kg", "toc_enhance", "tts"), validation.flag),
     **dict.fromkeys(("parameters", "cross_languages"), _list),
-    "reasoning": arguments.json_value,  # a truth value, and a level ≥ 0.27
-    **dict.fromkeys(("similarity_threshold", "vector_similarity_weight"), arguments.fraction),
-    **dict.fromkeys(("top_n", "top_k"), arguments.positive),
+    "reasoning": validation.json_value,  # a truth value, and a level ≥ 0.27
+    **dict.fromkeys(("similarity_threshold", "vector_similarity_weight"), validation.fraction),
+    **dict.fromkeys(("top_n", "top_k"), validation.positive),
 }
 
 
@@ -104,7 +104,7 @@ def body(llm: LLMSettings | None, prompt: PromptSettings | None) -> dict[str, Js
         InvalidArgumentError: One is unknown, given under two names, or of a wrong type.
     """
     written = _renamed("llm", llm, _MODEL)
-    settings = _renamed("llm", llm, dict(zip(arguments.GENERATION, arguments.GENERATION, strict=True)))
+    settings = _renamed("llm", llm, dict(zip(validation.GENERATION, validation.GENERATION, strict=True)))
     config = _renamed("prompt", prompt, _PROMPT_CONFIG)
     if settings:
         written["llm_setting"] = settings
@@ -112,19 +112,19 @@ def body(llm: LLMSettings | None, prompt: PromptSettings | None) -> dict[str, Js
         written["prompt_config"] = config
     written |= _renamed("prompt", prompt, _TOP_LEVEL)
     if prompt is not None and "keywords_similarity_weight" in prompt:
-        written["vector_similarity_weight"] = 1 - arguments.fraction("weight", written["vector_similarity_weight"])
+        written["vector_similarity_weight"] = 1 - validation.fraction("weight", written["vector_similarity_weight"])
     return written
 
 
-_KNOWN = {"llm": (*_MODEL, *arguments.GENERATION), "prompt": (*_PROMPT_CONFIG, *_TOP_LEVEL)}
+_KNOWN = {"llm": (*_MODEL, *validation.GENERATION), "prompt": (*_PROMPT_CONFIG, *_TOP_LEVEL)}
 
 
 def _renamed(what: str, given: LLMSettings | PromptSettings | None, names: Mapping[str, str]) -> dict[str, JsonValue]:
     """Take those settings that have names here, checked, under their new names."""
     if given is None:
         return {}
-    settings = arguments.json_object(what, given)
-    arguments.known(what, settings, _KNOWN[what])
+    settings = validation.json_object(what, given)
+    validation.known(what, settings, _KNOWN[what])
     found: dict[str, str] = {}
     for name in settings:
         if name in names:
@@ -140,11 +140,11 @@ _OLD_TOP_LEVEL = ("name", "description", "dataset_ids")
 
 def old_body(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Write the update of a chat assistant as ≤ 0.24 read it."""
-    llm = dict(wire.mapping(body, "llm_setting"))
+    llm = dict(fields.mapping(body, "llm_setting"))
     if "llm_id" in body:
         llm["model_name"] = body["llm_id"]
     rest = {name: body[name] for name in body if name not in (*_OLD_TOP_LEVEL, "llm_id", "llm_setting", "prompt_config")}
-    prompt = {_OLD_PROMPT.get(name, name): value for name, value in {**wire.mapping(body, "prompt_config"), **rest}.items()}
+    prompt = {_OLD_PROMPT.get(name, name): value for name, value in {**fields.mapping(body, "prompt_config"), **rest}.items()}
     old: dict[str, JsonValue] = {name: body[name] for name in _OLD_TOP_LEVEL if name in body}
     if llm:
         old["llm"] = llm

@@ -8,13 +8,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
-from ragflow_integrations._protocol import wire
+from ragflow_integrations._protocol import fields
 from ragflow_integrations._protocol.compat.error_table import ERROR_TABLE, EndpointMissing, endpoint_missing
 from ragflow_integrations.errors import ErrorResponse, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations._protocol.steps import Reply, Request
     from ragflow_integrations.models import JsonObject
 
 _SHOWN = 300
@@ -44,7 +44,7 @@ def decode(reply: Reply, request: Request, profile: Profile | None = None) -> Js
     if not text.startswith(b"{"):
         raise _not_an_envelope(reply, request, text)
     try:
-        body = wire.parse(reply.body)
+        body = fields.parse(reply.body)
     except ProtocolError as problem:
         raise ProtocolError(f"{_asked(request)} was answered with malformed JSON: {problem}") from None
     error = failure(body, request, reply)
@@ -68,12 +68,12 @@ def decode_file(reply: Reply, request: Request) -> bytes:
         return reply.body
     if text.startswith(b"{") and "json" in reply.headers.get("content-type", ""):
         try:
-            body = wire.parse(text)
+            body = fields.parse(text)
         except ProtocolError:
             return reply.body  # a file that is no JSON, whatever its type says
         if "code" in body and "message" in body:
             error = failure(body, request, reply)
-            if error is not None and "file is empty" in wire.text(body, "message"):
+            if error is not None and "file is empty" in fields.text(body, "message"):
                 return b""  # as the server words a file of no bytes
             if error is not None:
                 raise error
@@ -82,8 +82,8 @@ def decode_file(reply: Reply, request: Request) -> bytes:
 
 def failure(body: JsonObject, request: Request, reply: Reply) -> errors.RAGFlowError | None:
     """Give the exception an envelope stands for, or None for a success."""
-    code = wire.integer(body, "code")
-    message = wire.text(body, "message", "error", "detail")
+    code = fields.integer(body, "code")
+    message = fields.text(body, "message", "error", "detail")
     if reply.status < _REDIRECT:
         if code is None and ("choices" in body or "data" in body or request.plain):
             return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tenacity.stop import stop_base
     from tenacity.wait import WaitBaseT
 
-    from ragflow_integrations._protocol.http import Request
+    from ragflow_integrations._protocol.steps import Request
 
 #: Seconds: the first wait is up to the first, later ones double up to the second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, SkipValidation, model_validator
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations._version import __version__
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.langchain._compat import PROVIDER
@@ -242,7 +242,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
     @model_validator(mode="after")
     def _check_target(self) -> Self:
         given = {name: getattr(self, name) for name in _TARGETS}
-        arguments.text(name := arguments.exactly_one(**given), given[name])
+        validation.text(name := validation.exactly_one(**given), given[name])
         _session_of(self.session_id, self.conversation_id)
         return self
 
@@ -422,7 +422,7 @@ def _session_of(session_id: str | None, conversation_id: str | None) -> tuple[st
         )
     for name, value in (("session_id", session_id), ("conversation_id", conversation_id)):
         if value is not None:
-            arguments.text(name, value)
+            validation.text(name, value)
     return session_id, conversation_id
 
 

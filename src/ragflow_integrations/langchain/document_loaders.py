@@ -9,7 +9,7 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from pydantic import model_validator
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.langchain._connection import Connected
 from ragflow_integrations.langchain._errors import langchain_errors
 from ragflow_integrations.langchain._messages import document
@@ -46,9 +46,9 @@ class RAGFlowLoader(BaseLoader, Connected):
     @model_validator(mode="after")
     def _check(self) -> Self:
         given = {"dataset_id": self.dataset_id, "dataset_name": self.dataset_name}
-        arguments.text(name := arguments.exactly_one(**given), given[name])
+        validation.text(name := validation.exactly_one(**given), given[name])
         if self.document_ids is not None:
-            arguments.ids("document_ids", self.document_ids)
+            validation.ids("document_ids", self.document_ids)
         return self
 
     def lazy_load(self) -> Iterator[Document]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from pydantic import model_validator
 
-from ragflow_integrations._protocol import arguments, metadata_filters
+from ragflow_integrations._protocol import validation
+from ragflow_integrations._protocol.calls import metadata_filters
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.langchain._compat import PROVIDER
 from ragflow_integrations.langchain._connection import Connected, arun, run
@@ -114,8 +115,8 @@ class RAGFlowRetriever(BaseRetriever, Connected):
     @model_validator(mode="after")
     def _check(self) -> Self:
         given = {"dataset_ids": self.dataset_ids, "dataset_names": self.dataset_names}
-        arguments.ids(name := arguments.exactly_one(**given), given[name])
-        arguments.positive("k", self.k)
+        validation.ids(name := validation.exactly_one(**given), given[name])
+        validation.positive("k", self.k)
         return self
 
     def with_filters(self, metadata: Mapping[str, object] | None = None, *, document_ids: Sequence[str] | None = None) -> Self:
@@ -194,12 +195,12 @@ class RAGFlowRetriever(BaseRetriever, Connected):
         else:
             options["document_ids"] = self.document_ids
         options["metadata_condition"] = _joined(self.metadata_condition, call.get("metadata_condition"))
-        return {"limit": self.k if k is None else arguments.positive("k", k), **options}
+        return {"limit": self.k if k is None else validation.positive("k", k), **options}
 
 
 def _common(own: Sequence[str] | None, given: Sequence[str]) -> list[str]:
     """Return the documents of both; None stands for all."""
-    checked = arguments.ids("document_ids", given)
+    checked = validation.ids("document_ids", given)
     return checked if own is None else [item for item in checked if item in own]
 
 

@@ -12,7 +12,7 @@ from langchain_core.documents import Document  # noqa: TC002 - as above
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import BaseModel, Field, model_validator
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.errors import RAGFlowError
 from ragflow_integrations.langchain._connection import Connected
 from ragflow_integrations.langchain.chat_models import ChatRAGFlow
@@ -133,7 +133,7 @@ class RAGFlowToolkit(BaseToolkit, Connected):
             retriever = RAGFlowRetriever(client=self.client, k=self.k, **datasets, **filters)
             tools.append(self._tool("search", _SEARCH, SearchInput, _Search(retriever)))
         if not tools:
-            arguments.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))
+            validation.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))
         return tools
 
     def _tool(self, what: str, description: str, schema: type[BaseModel], does: _Ask | _Search) -> BaseTool:

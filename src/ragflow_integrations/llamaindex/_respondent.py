@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._adapters import Assistant
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.citations import check_style
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import CompletionOptions
@@ -60,9 +60,9 @@ class Respondent:
         agent_id: str | None,
         options: CompletionOptions,
     ) -> None:
-        arguments.exactly_one(chat_id=chat_id, chat_name=chat_name, agent_id=agent_id)
+        validation.exactly_one(chat_id=chat_id, chat_name=chat_name, agent_id=agent_id)
         self.clients = clients
-        self.agent_id = None if agent_id is None else arguments.text("agent_id", agent_id)
+        self.agent_id = None if agent_id is None else validation.text("agent_id", agent_id)
         self._assistant = Assistant(chat_id=chat_id, chat_name=chat_name) if agent_id is None else None
         self.options = _known(options)
 

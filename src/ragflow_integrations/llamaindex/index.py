@@ -17,7 +17,7 @@ from llama_index.core.storage.docstore.types import RefDocInfo
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # has no types; comes with llama-index-core
 
 from ragflow_integrations._adapters import Clients
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.errors import ChatNotFoundError, DatasetNotFoundError, InvalidArgumentError
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.llamaindex.chat_engine import RAGFlowChatEngine
@@ -94,7 +94,7 @@ class RAGFlowIndex(BaseManagedIndex):
         timeout: float | models.Timeout | None = None,
         max_retries: int = 2,
     ) -> None:
-        arguments.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
+        validation.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
         self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self._dataset_id = dataset_id
         self._dataset_name = dataset_name

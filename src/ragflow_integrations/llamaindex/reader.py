@@ -9,7 +9,7 @@ from llama_index.core.schema import Document
 from pydantic import PrivateAttr
 
 from ragflow_integrations._adapters import Clients
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.llamaindex import _nodes
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
         timeout: float | models.Timeout | None = None,
         max_retries: int = 2,
     ) -> None:
-        arguments.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
+        validation.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
         fields: dict[str, Any] = {"is_remote": True, "dataset_id": dataset_id, "dataset_name": dataset_name, "by": by}
         super().__init__(**fields)
         self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from llama_index.core.base.base_retriever import BaseRetriever
 
 from ragflow_integrations._adapters import Clients
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.models import RetrievalOptions
 
@@ -70,12 +70,12 @@ class RAGFlowRetriever(BaseRetriever):
         **options: Unpack[RetrievalOptions],
     ) -> None:
         super().__init__(callback_manager=callback_manager, verbose=verbose)
-        given = arguments.exactly_one(dataset_ids=dataset_ids, dataset_names=dataset_names)
-        named = arguments.ids(given, dataset_ids if dataset_ids is not None else dataset_names)
+        given = validation.exactly_one(dataset_ids=dataset_ids, dataset_names=dataset_names)
+        named = validation.ids(given, dataset_ids if dataset_ids is not None else dataset_names)
         self._dataset_ids = named if given == "dataset_ids" else None
         self._dataset_names = named
-        self.similarity_top_k = arguments.positive("similarity_top_k", similarity_top_k)
-        arguments.known("options", options, sorted(RetrievalOptions.__optional_keys__))
+        self.similarity_top_k = validation.positive("similarity_top_k", similarity_top_k)
+        validation.known("options", options, sorted(RetrievalOptions.__optional_keys__))
         self._options = options
         self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import decoders, wire
+from ragflow_integrations._protocol import fields, models_from_json
 from ragflow_integrations._protocol.answers import keyed_markers
 from ragflow_integrations._protocol.answers.agent_run import AgentRun
 from ragflow_integrations._protocol.answers.keyed_markers import KnownMarkers
@@ -14,7 +14,7 @@ from ragflow_integrations.models import InputRequest
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
-    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations._protocol.steps import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject, JsonValue
 
@@ -37,7 +37,7 @@ class AgentDecoder(NativeDecoder):
         if data.strip() == "[DONE]":
             self._run.began = self._run.began or not self._began
             return True
-        body = wire.parse(data)
+        body = fields.parse(data)
         if "event" not in body:
             return super().event(data)
         self._workflow(body)
@@ -49,20 +49,20 @@ class AgentDecoder(NativeDecoder):
 
     def _workflow(self, body: JsonObject) -> None:
         answer = self._answer
-        kind, data = wire.text(body, "event"), wire.mapping(body, "data")
-        answer.session_id = wire.text_or_none(body, "session_id") or answer.session_id
-        answer.message_id = wire.text_or_none(body, "message_id") or answer.message_id
+        kind, data = fields.text(body, "event"), fields.mapping(body, "data")
+        answer.session_id = fields.text_or_none(body, "session_id") or answer.session_id
+        answer.message_id = fields.text_or_none(body, "message_id") or answer.message_id
         self._run.take(kind, data)
         if kind == "message":
             answer.flag(data)
-            answer.add(wire.text(data, "content"))
+            answer.add(fields.text(data, "content"))
         elif kind == "message_end":
             self._message_end(data)
         elif kind == "user_inputs":
-            answer.input_request = InputRequest(inputs=wire.mapping(data, "inputs"), tips=wire.text(data, "tips"))
+            answer.input_request = InputRequest(inputs=fields.mapping(data, "inputs"), tips=fields.text(data, "tips"))
         elif kind == "workflow_finished":
             answer.ended = True
-            answer.usage = decoders.usage(data.get("usage")) or answer.usage
+            answer.usage = models_from_json.usage(data.get("usage")) or answer.usage
         elif kind in ("node_started", "node_finished"):
             self._component(body, kind, data)
         self._keyed(data.get("reference"))
@@ -71,17 +71,17 @@ class AgentDecoder(NativeDecoder):
         self._keyed(data.get("reference"))
         self._answer.settle_markers()
         if isinstance(data.get("attachment"), dict):
-            self._answer.attachments.append(decoders.attachment(wire.mapping(data, "attachment")))
+            self._answer.attachments.append(models_from_json.attachment(fields.mapping(data, "attachment")))
 
     def _component(self, body: JsonObject, kind: str, data: JsonObject) -> None:
         answer = self._answer
-        answer.step(decoders.agent_step(kind, data))
+        answer.step(models_from_json.agent_step(kind, data))
         found = keyed_markers.retrieved(data)
         answer.retrieved.update(found)
         answer.learn(found)
-        structured = wire.mapping(data, "outputs").get("structured")
+        structured = fields.mapping(data, "outputs").get("structured")
         if structured is not None and kind == "node_finished":
-            answer.structured[wire.text(data, "component_id")] = structured
+            answer.structured[fields.text(data, "component_id")] = structured
         if (self._request.json or {}).get("return_trace"):
             answer.trace.append(body)
 
@@ -95,10 +95,10 @@ class AgentDecoder(NativeDecoder):
 
         Up to 0.19.0 a session keeps those that it was made with (source v0.19.0 `api/db/services/canvas_service.py`).
         """
-        given = wire.mapping(self._request.json or {}, "inputs")
-        for field in wire.objects(used):
-            name = wire.text(field, "key")
-            if name in given and field.get("value") != wire.mapping(given, name).get("value"):
+        given = fields.mapping(self._request.json or {}, "inputs")
+        for field in fields.objects(used):
+            name = fields.text(field, "key")
+            if name in given and field.get("value") != fields.mapping(given, name).get("value"):
                 self._answer.refusal = UnsupportedByServerError(
                     f"`inputs` did not arrive: the agent has used another value of {name!r}. RAGFlow takes new `inputs` in a "
                     "session that exists from 0.19.1 on; leave `session_id` out, or create a session with them.",
@@ -109,19 +109,19 @@ class AgentDecoder(NativeDecoder):
     def _keyed(self, value: JsonValue) -> None:
         keyed = keyed_markers.chunks_by_key(value.get("chunks") if isinstance(value, dict) else None)
         if keyed:
-            self._answer.reference = decoders.reference(value)
+            self._answer.reference = models_from_json.reference(value)
             self._answer.keyed = {**(self._answer.keyed or {}), **keyed}
             self._answer.learn(keyed)
 
     def whole(self, body: JsonObject) -> None:
         """Take the reply of a call that does not stream: the last event of the run."""
-        last = wire.mapping(body, "data")
+        last = fields.mapping(body, "data")
         if "answer" in last:
             super().whole(body)
             return
         if "event" not in last:
             raise ProtocolError("The server answered an agent's run with neither an answer nor an event in `data`.")
-        data = wire.mapping(last, "data")
+        data = fields.mapping(last, "data")
         self._workflow(last)
         self._run.take_whole()
-        self._answer.add(wire.text(data, "content"))
+        self._answer.add(fields.text(data, "content"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import failures, wire
+from ragflow_integrations._protocol import fields
+from ragflow_integrations._protocol.answers import llm_errors
 from ragflow_integrations.errors import GenerationError, ProtocolError, UnsupportedByServerError
 from ragflow_integrations.models import InputRequest
 
@@ -49,9 +50,9 @@ class AgentRun:
         self.asked = self.asked or kind == "user_inputs"
         self.workflow_ended = self.workflow_ended or kind == "workflow_finished"
         if kind == "node_finished":
-            self._finished.add(wire.text(data, "component_id"))
-            self._used.update(name.partition("@")[0] for name in wire.mapping(data, "inputs") if "@" in name)
-            self.error = wire.text_or_none(data, "error") or self.error
+            self._finished.add(fields.text(data, "component_id"))
+            self._used.update(name.partition("@")[0] for name in fields.mapping(data, "inputs") if "@" in name)
+            self.error = fields.text_or_none(data, "error") or self.error
 
     def take_whole(self) -> None:
         """Accept that there are no other events: a reply that does not stream holds the last one, with the text of all."""
@@ -88,18 +89,18 @@ class AgentRun:
             return None
         return state.form
 
-    def failure(self, text: str) -> failures.Failure | None:
+    def failure(self, text: str) -> llm_errors.Failure | None:
         """Return what the run failed with, None if it did not; `text` is what it said."""
         state = self.state
         told = state.error if state is not None else None
         if told is None and (state is None or not state.knows_errors) and self.error and not (self.workflow_ended and text):
             told = self.error  # and the workflow did not go on to an answer
         if told is not None:
-            found = failures.find(told)
-            return failures.Failure(text, found.kind, found.detail) if found else failures.Failure(text, None, told)
+            found = llm_errors.find(told)
+            return llm_errors.Failure(text, found.kind, found.detail) if found else llm_errors.Failure(text, None, told)
         if state is None and self.unfinished:
             names = ", ".join(sorted(self.unfinished))
-            return failures.Failure(text, None, f"the agent's component {names} did not finish; RAGFlow does not say why")
+            return llm_errors.Failure(text, None, f"the agent's component {names} did not finish; RAGFlow does not say why")
         return None
 
     def said_nothing(self, session_id: str | None) -> RAGFlowError:
@@ -139,7 +140,7 @@ class RunState:
     def of(cls, session: JsonObject) -> RunState:
         """Read the object of a session."""
         dsl = _workflow(session.get("dsl"))
-        components = wire.mapping(dsl, "components")
+        components = fields.mapping(dsl, "components")
         form_id, form = _form(dsl.get("path"), components)
         errors = session.get("errors")
         return cls(
@@ -155,19 +156,19 @@ def _workflow(stored: JsonValue) -> JsonObject:
     if isinstance(stored, dict):
         return stored
     try:
-        return wire.parse(stored) if isinstance(stored, str) else {}
+        return fields.parse(stored) if isinstance(stored, str) else {}
     except ProtocolError:
         return {}
 
 
 def _parameters(components: JsonObject, name: str) -> tuple[str, JsonObject]:
     """Return a component's kind and parameters."""
-    component = wire.mapping(wire.mapping(components, name), "obj")
-    return wire.text(component, "component_name").lower(), wire.mapping(component, "params")
+    component = fields.mapping(fields.mapping(components, name), "obj")
+    return fields.text(component, "component_name").lower(), fields.mapping(component, "params")
 
 
 def _output(parameters: JsonObject, name: str) -> JsonValue:
-    return wire.mapping(wire.mapping(parameters, "outputs"), name).get("value")
+    return fields.mapping(fields.mapping(parameters, "outputs"), name).get("value")
 
 
 def _form(path: JsonValue, components: JsonObject) -> tuple[str, InputRequest | None]:
@@ -180,10 +181,10 @@ def _form(path: JsonValue, components: JsonObject) -> tuple[str, InputRequest | 
     for name in names:
         kind, parameters = _parameters(components, name)
         if kind == _FORM:
-            inputs |= wire.mapping(parameters, "inputs")
+            inputs |= fields.mapping(parameters, "inputs")
             if parameters.get("enable_tips") is not False:
                 shown = _output(parameters, "tips")
-                tips = shown if isinstance(shown, str) else wire.text(parameters, "tips")
+                tips = shown if isinstance(shown, str) else fields.text(parameters, "tips")
     return names[-1], InputRequest(inputs=inputs, tips=tips)
 
 

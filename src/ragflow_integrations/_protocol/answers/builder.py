@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import failures, thinking
+from ragflow_integrations._protocol.answers import llm_errors, think_tags
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 from ragflow_integrations.models import (
     AgentStep,
@@ -80,8 +80,8 @@ class AnswerBuilder:
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _shown: list[str] = field(default_factory=list)
-    _splitter: thinking.ThinkSplitter = field(default_factory=thinking.ThinkSplitter)
-    _gate: failures.FailureGate = field(default_factory=failures.FailureGate)
+    _splitter: think_tags.ThinkSplitter = field(default_factory=think_tags.ThinkSplitter)
+    _gate: llm_errors.FailureGate = field(default_factory=llm_errors.FailureGate)
     _rewriter: MarkerRewriter = field(init=False)
 
     _numbers: dict[int, int] = field(default_factory=dict)
@@ -274,7 +274,7 @@ class AnswerBuilder:
         text, reasoning = said, self.reasoning
         if self.complete_text:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
-            thought, text = thinking.split(self.complete_text)
+            thought, text = think_tags.split(self.complete_text)
             if thought.startswith(reasoning):  # else what was streamed stays: 0.25 strips the final text
                 self.think(thought[len(reasoning) :])
                 reasoning = thought
@@ -287,7 +287,7 @@ class AnswerBuilder:
 
     def _failure(self, text: str) -> RAGFlowError | None:
         """Return what the answer failed with: an LLM failure as text, or what became of an agent's run."""
-        failure = failures.find(text)
+        failure = llm_errors.find(text)
         if failure is None and self.refusal is not None:
             return self.refusal
         run = self.run if self.run is not None and self.run.began else None

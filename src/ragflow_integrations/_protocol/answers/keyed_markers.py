@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import decoders, wire
+from ragflow_integrations._protocol import fields, models_from_json
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite
 
 if TYPE_CHECKING:
@@ -96,11 +96,11 @@ class KnownMarkers:
 
 def retrieved(data: JsonObject) -> dict[int, Chunk]:
     """Read the chunks of a retrieval component's `node_finished`, by the keys that the LLM is shown."""
-    outputs = wire.mapping(data, "outputs")
-    shown = wire.text(outputs, "formalized_content")
+    outputs = fields.mapping(data, "outputs")
+    shown = fields.text(outputs, "formalized_content")
     chunks: dict[int, Chunk] = {}
-    for item in wire.objects(outputs.get("json")):
-        chunk = decoders.chunk(item)
+    for item in fields.objects(outputs.get("json")):
+        chunk = models_from_json.chunk(item)
         key = int(hashlib.sha1(chunk.id.encode(), usedforsecurity=False).hexdigest(), 16) % _KEYS
         if chunk.id and f"ID: {key}\n" in shown:
             chunks[key] = chunk
@@ -114,7 +114,9 @@ def chunks_by_key(found: JsonValue) -> dict[int, Chunk]:
     if not isinstance(found, dict):
         return {}
     return {
-        int(key): decoders.chunk(item, key=key) for key, item in found.items() if isinstance(item, dict) and key.isdecimal()
+        int(key): models_from_json.chunk(item, key=key)
+        for key, item in found.items()
+        if isinstance(item, dict) and key.isdecimal()
     }
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import decoders, envelope, thinking, wire
-from ragflow_integrations._protocol.http import UnfinishedReply
+from ragflow_integrations._protocol import envelope, fields, models_from_json
+from ragflow_integrations._protocol.answers import think_tags
+from ragflow_integrations._protocol.steps import UnfinishedReply
 from ragflow_integrations.errors import ProtocolError
 from ragflow_integrations.models import Reference
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
-    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations._protocol.steps import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject, JsonValue
 
 
 #: What the first event of deep research says.
-_NO_ANSWERS = ("", thinking.RETRIEVING)
+_NO_ANSWERS = ("", think_tags.RETRIEVING)
 _UNFINISHED = "The server sent only the beginning of an answer (`final: false`). Ask for a stream instead."
 
 
@@ -42,7 +43,7 @@ class NativeDecoder:
         if data.strip() == "[DONE]":  # the Go server's
             self._settle_reference()
             return True
-        body = wire.parse(data)
+        body = fields.parse(data)
         content = body.get("data")
         if body.get("code") != 0 or not content:
             error = envelope.failure(body, self._request, self._reply)
@@ -70,7 +71,7 @@ class NativeDecoder:
             self._answer.flag(data)
         if text and not self._began:
             self._began = True
-            if text.startswith(thinking.OPEN):
+            if text.startswith(think_tags.OPEN):
                 self._delta = False  # asked for with `legacy` (≥ 0.26.1): deltas never hold the tag
         if not self._delta:
             self._cumulative(text)
@@ -84,7 +85,7 @@ class NativeDecoder:
     def _cumulative(self, text: str) -> None:
         """Show how far a text has grown; one that was rewritten inside replaces what came before at the end."""
         # While it thinks, 0.17–0.23 close the tag on every event and open it again in the next.
-        grown = text.removesuffix(thinking.CLOSE) if text.startswith(thinking.OPEN) else text
+        grown = text.removesuffix(think_tags.CLOSE) if text.startswith(think_tags.OPEN) else text
         if grown.startswith(self._seen):
             self._answer.add(grown[len(self._seen) :])
             self._seen = grown
@@ -93,15 +94,15 @@ class NativeDecoder:
 
     def _about(self, data: JsonObject) -> None:
         answer = self._answer
-        answer.session_id = wire.text_or_none(data, "session_id") or answer.session_id
-        answer.message_id = wire.text_or_none(data, "id") or answer.message_id
-        answer.chat_id = wire.text_or_none(data, "chat_id") or answer.chat_id
+        answer.session_id = fields.text_or_none(data, "session_id") or answer.session_id
+        answer.message_id = fields.text_or_none(data, "id") or answer.message_id
+        answer.chat_id = fields.text_or_none(data, "chat_id") or answer.chat_id
         found = data.get("reference")
         if _says_something(found):
-            answer.reference = decoders.reference(found)
+            answer.reference = models_from_json.reference(found)
         prompt = data.get("prompt")
         if isinstance(prompt, str) and prompt:
-            answer.timings = decoders.timings(prompt) or answer.timings
+            answer.timings = models_from_json.timings(prompt) or answer.timings
 
     def whole(self, body: JsonObject) -> None:
         """Take the reply of a call that does not stream."""
@@ -109,7 +110,7 @@ class NativeDecoder:
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
         self._about(data)
-        text = wire.text(data, "answer")
+        text = fields.text(data, "answer")
         # ≥ 0.26.1 mark a whole text as unfinished, too: that for a question to which nothing is found.
         if data.get("start_to_think") is True or (data.get("final") is False and text.strip() in _NO_ANSWERS):
             raise UnfinishedReply(_UNFINISHED, self._answer.message_id)

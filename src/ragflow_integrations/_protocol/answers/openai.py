@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import decoders, envelope, thinking, wire
-from ragflow_integrations._protocol.http import UnfinishedReply
+from ragflow_integrations._protocol import envelope, fields, models_from_json
+from ragflow_integrations._protocol.answers import think_tags
+from ragflow_integrations._protocol.steps import UnfinishedReply
 from ragflow_integrations.citations import rewrite
 from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 from ragflow_integrations.models import Reference
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
-    from ragflow_integrations._protocol.http import Reply, Request
+    from ragflow_integrations._protocol.steps import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject
 
@@ -54,7 +55,7 @@ class OpenAIDecoder:
                 )
             self._answer.withheld.clear()
             return True
-        body = wire.parse(data)
+        body = fields.parse(data)
         if "code" in body or not body.get("choices"):
             error = envelope.failure(body, self._request, self._reply)
             if error is not None:
@@ -62,29 +63,29 @@ class OpenAIDecoder:
         if not self._told or body.get("usage"):  # ids and model are the same in every event
             self._about(body)
             self._told = True
-        for choice in wire.objects(body.get("choices")):
+        for choice in fields.objects(body.get("choices")):
             if choice.get("finish_reason"):
-                self._answer.finish_reason = wire.text_or_none(choice, "finish_reason")
-            self._choice(wire.mapping(choice, "delta"))
+                self._answer.finish_reason = fields.text_or_none(choice, "finish_reason")
+            self._choice(fields.mapping(choice, "delta"))
         return False
 
     def _choice(self, delta: JsonObject) -> None:
         answer = self._answer
         if delta.get("reasoning_content"):
-            self._reason(wire.text(delta, "reasoning_content"))
-        text = wire.text(delta, "content")
+            self._reason(fields.text(delta, "reasoning_content"))
+        text = fields.text(delta, "content")
         if text:
             self._content(text, of_017="reasoning_content" not in delta)
         if "final_content" in delta:
-            answer.complete_text = wire.text(delta, "final_content") or answer.complete_text
+            answer.complete_text = fields.text(delta, "final_content") or answer.complete_text
         found = delta.get("reference")
         if found is not None:
-            answer.reference = decoders.reference(found)
+            answer.reference = models_from_json.reference(found)
 
     def _content(self, text: str, *, of_017: bool) -> None:
         """Accept more text, or text that repeats what came before; what follows tells which (see `_settle`)."""
-        if not self._answer.length and text.startswith(thinking.OPEN):
-            thought, rest = thinking.split(text)
+        if not self._answer.length and text.startswith(think_tags.OPEN):
+            thought, rest = think_tags.split(text)
             if thought and self._answer.reasoning.endswith(thought):  # 0.25 repeats an answer that has no text, too
                 text = rest
         for held in (self._repeated, self._tail):
@@ -94,7 +95,7 @@ class OpenAIDecoder:
         # 0.25.0–0.25.6 send the whole answer again as the last piece (ragflow#15286); it may be one only if it is as long.
         if of_017 and self._repeats_end(text):
             self._tail = text
-        elif 0 < self._answer.length <= len(text) + len(thinking.OPEN) and _same(text, "".join(self._text)):
+        elif 0 < self._answer.length <= len(text) + len(think_tags.OPEN) and _same(text, "".join(self._text)):
             self._repeated = text
         else:
             self._add(text)
@@ -128,12 +129,12 @@ class OpenAIDecoder:
         if self._answer.beginning_lost:
             self._answer.withheld.append(text)  # the whole text, which comes at the end, has its beginning
             return
-        if thinking.CLOSE not in text:
+        if think_tags.CLOSE not in text:
             if not self._closer:
                 self._answer.add(text)
                 return
             self._answer.add(self._closer)
-        body = text.removesuffix(thinking.CLOSE)
+        body = text.removesuffix(think_tags.CLOSE)
         self._answer.add(body)
         # 0.17.2 closes the tag at the end of every piece of thinking and does not open it again: the next piece tells.
         closed = text[len(body) :]
@@ -157,22 +158,22 @@ class OpenAIDecoder:
             self._answer.complete_text = repeated
 
     def _about(self, body: JsonObject) -> None:
-        self._answer.model = wire.text_or_none(body, "model") or self._answer.model
-        self._answer.usage = decoders.usage(body.get("usage")) or self._answer.usage
+        self._answer.model = fields.text_or_none(body, "model") or self._answer.model
+        self._answer.usage = models_from_json.usage(body.get("usage")) or self._answer.usage
 
     def whole(self, body: JsonObject) -> None:
         """Take the reply of a call that does not stream."""
         self._about(body)
-        choice = next(wire.objects(body.get("choices")), None)
+        choice = next(fields.objects(body.get("choices")), None)
         if choice is None:
             raise ProtocolError("The server answered a completion without `choices`.")
-        message = wire.mapping(choice, "message")
-        self._answer.finish_reason = wire.text_or_none(choice, "finish_reason")
+        message = fields.mapping(choice, "message")
+        self._answer.finish_reason = fields.text_or_none(choice, "finish_reason")
         if message.get("reference") is not None:
-            self._answer.reference = decoders.reference(message["reference"])
-        self._answer.think(wire.text(message, "reasoning_content"))
-        content = wire.text(message, "content")
-        if content.strip() == thinking.RETRIEVING:
+            self._answer.reference = models_from_json.reference(message["reference"])
+        self._answer.think(fields.text(message, "reasoning_content"))
+        content = fields.text(message, "content")
+        if content.strip() == think_tags.RETRIEVING:
             raise UnfinishedReply("The server sent only the beginning of deep research. Ask for a stream instead.")
         self._answer.add(content)
 
@@ -194,4 +195,4 @@ def _same(text: str, other: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    return rewrite(thinking.split(text)[1], "none").text.strip()
+    return rewrite(think_tags.split(text)[1], "none").text.strip()

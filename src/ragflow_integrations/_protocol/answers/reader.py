@@ -10,8 +10,8 @@ from ragflow_integrations._protocol.answers.agent import AgentDecoder
 from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS, AnswerBuilder
 from ragflow_integrations._protocol.answers.native import NativeDecoder
 from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
-from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request, UnfinishedReply
-from ragflow_integrations._protocol.sse import MAX_FRAME, EventStream
+from ragflow_integrations._protocol.answers.sse import MAX_FRAME, EventStream
+from ragflow_integrations._protocol.steps import MAX_REPLY, Body, Reply, Request, UnfinishedReply
 from ragflow_integrations.errors import ProtocolError, RAGFlowError, ServerError, StreamInterruptedError
 from ragflow_integrations.models import Answer, AnswerEvent, CitationStyle, Completed
 

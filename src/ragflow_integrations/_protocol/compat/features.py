@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ragflow_integrations._protocol import arguments
+from ragflow_integrations._protocol import validation
 
 Version: TypeAlias = tuple[int, int, int]
 
@@ -87,7 +87,7 @@ STATELESS_FEATURES: dict[str, Feature] = {
     "model": Feature("`model`", (0, 25, 1), instead="Set the LLM on the assistant."),
     **{
         name: Feature(f"`{name}` without a session", (0, 26, 0), instead="Set it on the assistant.")
-        for name in arguments.GENERATION
+        for name in validation.GENERATION
     },
     # 0.23 compares otherwise: see docs/protocol.md, "Metadata operators".
     "metadata_condition": Feature("`metadata_condition` without a session", (0, 24, 0), instead="Ask in a session."),

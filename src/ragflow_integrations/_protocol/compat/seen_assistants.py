@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ragflow_integrations._protocol import decoders, wire
+from ragflow_integrations._protocol import fields, models_from_json
 
 if TYPE_CHECKING:
-    from ragflow_integrations._protocol.http import Request
+    from ragflow_integrations._protocol.steps import Request
     from ragflow_integrations.models import Chat, JsonObject
 
 #: Assistants that are remembered; the one seen longest ago is forgotten first.
@@ -38,7 +38,7 @@ class SeenAssistant:
 
 def settings_of(chat: Chat) -> SeenAssistant:
     """Return the settings that matter of an assistant."""
-    prompt = wire.mapping(chat.raw, "prompt_config", "prompt")
+    prompt = fields.mapping(chat.raw, "prompt_config", "prompt")
     reasoning = prompt.get("reasoning")
     return SeenAssistant(
         researches=bool(reasoning) and str(reasoning).strip() != "0",
@@ -62,10 +62,10 @@ class SeenAssistants:
         if request.path != "/chats" or request.method != "GET" or reply is None:
             return
         data = reply.get("data")
-        for item in wire.objects(data.get("chats") if isinstance(data, dict) else data):
-            if chat_id := wire.text(item, "id"):
+        for item in fields.objects(data.get("chats") if isinstance(data, dict) else data):
+            if chat_id := fields.text(item, "id"):
                 self.forget(chat_id)
-                self._seen[chat_id] = settings_of(decoders.chat(item))
+                self._seen[chat_id] = settings_of(models_from_json.chat(item))
         for chat_id in list(self._seen)[: max(0, len(self._seen) - _LIMIT)]:
             self.forget(chat_id)
 

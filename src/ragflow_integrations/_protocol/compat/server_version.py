@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
-from ragflow_integrations._protocol import wire
+from ragflow_integrations._protocol import fields
 from ragflow_integrations._protocol.compat.error_table import EndpointMissing
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
 from ragflow_integrations._protocol.compat.seen_assistants import SeenAssistants
-from ragflow_integrations._protocol.http import Request
+from ragflow_integrations._protocol.steps import Request
 from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 from ragflow_integrations.models import ServerInfo
 
 if TYPE_CHECKING:
-    from ragflow_integrations._protocol.http import Operation
+    from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import JsonObject
 
 _OLDEST: Version = (0, 17, 0)
@@ -93,7 +93,7 @@ class Known:
             if isinstance(data, dict):
                 return self.narrowed(low=(0, 25, 0))
         elif request.path == "/retrieval" and isinstance(data, dict):
-            if any("mom_id" in chunk for chunk in wire.objects(data.get("chunks"))):  # a key of results since 0.23.0
+            if any("mom_id" in chunk for chunk in fields.objects(data.get("chunks"))):  # a key of results since 0.23.0
                 return self.narrowed(low=(0, 23, 0))
         elif request.path.endswith("/system/version") and isinstance(data, str):
             return self.told(data)

@@ -7,8 +7,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from ragflow_integrations._protocol import operations, retrieval, wire
+from ragflow_integrations._protocol import fields
 from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS
+from ragflow_integrations._protocol.calls import chats, retrieval, sessions
 from ragflow_integrations._protocol.compat import features, server_version
 from ragflow_integrations._protocol.compat.seen_assistants import settings_of
 from ragflow_integrations.errors import APIError, ProtocolError, UnsupportedByServerError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.http import Operation, Subject
+    from ragflow_integrations._protocol.steps import Operation, Subject
     from ragflow_integrations.models import CompletionOptions, JsonValue, RetrievalOptions
 
 _logger = logging.getLogger("ragflow_integrations")
@@ -43,7 +44,7 @@ def researches(profile: Profile, chat_id: str, options: CompletionOptions) -> Op
     if seen is not None and not seen.researches:
         return False
     try:
-        chat = yield from operations.get_chat(chat_id)
+        chat = yield from chats.get_chat(chat_id)
     except (APIError, ProtocolError):
         return False  # the question itself tells what is wrong
     return settings_of(chat).researches
@@ -57,7 +58,7 @@ def check_research_off(profile: Profile, asked: Subject, options: CompletionOpti
     """
     if options.get("reasoning_effort") != "off" or not (yield from server_version.may_be(profile, features.RESEARCH_CUT)):
         return
-    chat = yield from operations.get_chat(asked.id)
+    chat = yield from chats.get_chat(asked.id)
     if settings_of(chat).researches:
         raise UnsupportedByServerError(
             f'`reasoning_effort="off"` needs RAGFlow 0.27.0 or newer if the assistant\'s "Reasoning" switch is on, as it is of '
@@ -85,11 +86,11 @@ def lacks_only_reference(
         return False
     if not (yield from server_version.may_be(profile, features.REFERENCE_NEEDED)):
         return False
-    chat = yield from operations.get_chat(asked.id)
+    chat = yield from chats.get_chat(asked.id)
     if not chat.dataset_ids or not chat.quote:
         return bool(chat.dataset_ids)
     question = messages[-1]
-    text = wire.text(question, "content") if isinstance(question, dict) else ""
+    text = fields.text(question, "content") if isinstance(question, dict) else ""
     if chat.empty_response.strip() or not text.strip():
         return False
     options: RetrievalOptions = {
@@ -115,7 +116,7 @@ def drop_turn(profile: Profile, chat_id: str, session_id: str, message_id: str |
     deleted = False
     if message_id is not None and (yield from server_version.find_out(profile, features.MESSAGES)):
         with contextlib.suppress(APIError):
-            yield from operations.delete_message(profile, chat_id, session_id, message_id)
+            yield from sessions.delete_message(profile, chat_id, session_id, message_id)
             deleted = True
     if not deleted:
         _logger.warning(

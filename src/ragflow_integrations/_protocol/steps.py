@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from ragflow_integrations._protocol.completion import Completion
+    from ragflow_integrations._protocol.calls.completion import Completion
     from ragflow_integrations.models import Answer, JsonObject
 
     #: A path, or a file name with the bytes of the file.

@@ -9,16 +9,17 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Final
 
-from ragflow_integrations._protocol import datasets, wire
+from ragflow_integrations._protocol import fields
+from ragflow_integrations._protocol.calls import datasets, documents
 from ragflow_integrations._protocol.compat import pairs, server_version
 from ragflow_integrations.errors import DocumentNotFoundError, UnsupportedByServerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ragflow_integrations._protocol.calls.metadata_filters import Group
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.http import Operation
-    from ragflow_integrations._protocol.metadata_filters import Group
+    from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import Chat
 
 #: Documents whose metadata are read for one question; a page of the listing has 100.
@@ -49,7 +50,7 @@ def documents_matching(
     matching: list[str] = []
     count = 0
     for dataset_id in dataset_ids:
-        fetch_page = datasets.list_documents(dataset_id)
+        fetch_page = documents.list_documents(dataset_id)
         for number in itertools.count(1):
             if unseen is not None and not unseen:
                 return matching
@@ -106,16 +107,16 @@ def refuse_wider_answers(profile: Profile, chat: Chat) -> Operation[None]:
         UnsupportedByServerError: It uses a knowledge graph, has a metadata filter of its own (the server adds its documents to
             those of the question), or answers from tables by SQL, which ignores the filter before 0.27.0.
     """
-    prompt = wire.mapping(chat.raw, "prompt_config", "prompt")
+    prompt = fields.mapping(chat.raw, "prompt_config", "prompt")
     if prompt.get("use_kg"):
         raise _wider(chat, "uses the knowledge graph, made of whole datasets", "Turn it off")
-    if wire.text(wire.mapping(chat.raw, "meta_data_filter"), "method") in ("auto", "semi_auto", "manual"):
+    if fields.text(fields.mapping(chat.raw, "meta_data_filter"), "method") in ("auto", "semi_auto", "manual"):
         raise _wider(chat, "has a metadata filter of its own, whose documents the server adds", "Remove that filter")
     if (yield from server_version.find_out(profile, pairs.SQL_WITHIN_DOCUMENTS)):
         return
     for dataset_id in chat.dataset_ids:
         dataset = yield from datasets.get_dataset(dataset_id)
-        if wire.mapping(dataset.raw, "parser_config").get("field_map"):
+        if fields.mapping(dataset.raw, "parser_config").get("field_map"):
             raise _wider(
                 chat, f"answers from tables of the dataset {dataset.name!r} by SQL, before RAGFlow 0.27.0", "Detach it"
             )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ragflow_integrations._protocol import wire
-from ragflow_integrations._protocol.listings import PAGE_SIZE
+from ragflow_integrations._protocol import fields
+from ragflow_integrations._protocol.calls.paging import PAGE_SIZE
 from ragflow_integrations.errors import DocumentUploadError, RAGFlowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragflow_integrations._protocol.http import Operation, Upload
-    from ragflow_integrations._protocol.listings import Pages
+    from ragflow_integrations._protocol.calls.paging import Pages
+    from ragflow_integrations._protocol.steps import Operation, Upload
     from ragflow_integrations.errors import APIError
     from ragflow_integrations.models import Document, JsonObject
 
@@ -59,12 +59,12 @@ def refused_in_part(
     reply: JsonObject, files: Sequence[Upload], dataset_id: str, stored: Sequence[Document]
 ) -> DocumentUploadError:
     """Return the error of a reply that names the documents stored, fewer than the files uploaded."""
-    message = wire.text(reply, "message")
+    message = fields.text(reply, "message")
     return DocumentUploadError(
         _text(files, dataset_id, message, stored, None),
         stored=tuple(stored),
         failed=_reasons(message, files),
-        code=wire.integer(reply, "code"),
+        code=fields.integer(reply, "code"),
         message=message,
     )
 

@@ -9,29 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from ragflow_integrations._protocol import arguments, decoders, metadata_filters, scope, wire
+from ragflow_integrations._protocol import fields, models_from_json, validation
+from ragflow_integrations._protocol.calls import metadata_filters, scope
+from ragflow_integrations._protocol.calls.paging import PAGE_SIZE
 from ragflow_integrations._protocol.compat import error_table, features, pairs, server_version
-from ragflow_integrations._protocol.http import Request
-from ragflow_integrations._protocol.listings import PAGE_SIZE
+from ragflow_integrations._protocol.steps import Request
 from ragflow_integrations.errors import APIError, UnsupportedByServerError
 from ragflow_integrations.models import Retrieval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ragflow_integrations._protocol.calls.metadata_filters import Group
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.http import Operation
-    from ragflow_integrations._protocol.metadata_filters import Group
+    from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import Chunk, JsonObject, JsonValue, RetrievalOptions
 
 _CHECKS: Final[dict[str, Callable[[str, object], object]]] = {
-    "document_ids": arguments.ids,
+    "document_ids": validation.ids,
     "metadata_condition": metadata_filters.parse,
-    **dict.fromkeys(("similarity_threshold", "vector_similarity_weight"), arguments.fraction),
-    "top_k": arguments.positive,
-    "rerank_id": arguments.text,
-    **dict.fromkeys(("keyword", "highlight", "use_kg", "toc_enhance"), arguments.flag),
-    **dict.fromkeys(("cross_languages", "metadata_fields"), arguments.texts),
+    **dict.fromkeys(("similarity_threshold", "vector_similarity_weight"), validation.fraction),
+    "top_k": validation.positive,
+    "rerank_id": validation.text,
+    **dict.fromkeys(("keyword", "highlight", "use_kg", "toc_enhance"), validation.flag),
+    **dict.fromkeys(("cross_languages", "metadata_fields"), validation.texts),
 }
 #: Names of all options of a search.
 OPTIONS: Final = tuple(_CHECKS)
@@ -52,7 +53,7 @@ def check_options(options: Mapping[str, object]) -> dict[str, object]:
         InvalidArgumentError: One is unknown or malformed.
         UnsupportedByServerError: Two exclude each other on every release.
     """
-    arguments.known("options", options, OPTIONS)
+    validation.known("options", options, OPTIONS)
     given = {name: _CHECKS[name](name, value) for name, value in options.items() if value is not None}
     pairs.refuse_pairs("retrieval", [name for name, value in given.items() if value is not False])
     return given
@@ -62,9 +63,9 @@ def retrieve(
     profile: Profile, question: str, *, dataset_ids: Sequence[str], limit: int, options: RetrievalOptions
 ) -> Operation[Retrieval]:
     """Search datasets."""
-    arguments.text("question", question)
-    arguments.positive("limit", limit)
-    datasets = arguments.ids("dataset_ids", dataset_ids)
+    validation.text("question", question)
+    validation.positive("limit", limit)
+    datasets = validation.ids("dataset_ids", dataset_ids)
     given = check_options(options)
     for name, feature in features.RETRIEVAL_FEATURES.items():
         if name in given:
@@ -89,24 +90,24 @@ def retrieve(
 
 def _body(question: str, dataset_ids: list[str], given: Mapping[str, object]) -> dict[str, JsonValue]:
     sent = {name: cast("JsonValue", value) for name, value in given.items() if name != "metadata_fields"}
-    fields: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = {"include": True}
     if "metadata_fields" in given:
-        fields["fields"] = cast("JsonValue", given["metadata_fields"])
+        metadata["fields"] = cast("JsonValue", given["metadata_fields"])
     return {
         "question": question,
         "dataset_ids": cast("JsonValue", dataset_ids),
         **sent,
         # Only the text turns it off up to 0.23.1, where it is on by default; later releases read both.
         "highlight": True if given.get("highlight") else "false",
-        "reference_metadata": {"include": True, **fields},  # ignored by others than ≥ 0.25.6
+        "reference_metadata": metadata,  # ignored by others than ≥ 0.25.6
     }
 
 
 def _ask_for_fields(body: dict[str, JsonValue], condition: Group) -> None:
     """Ask for the metadata that the results are checked by, too."""
-    wanted = wire.mapping(body, "reference_metadata")
+    wanted = fields.mapping(body, "reference_metadata")
     if "fields" in wanted:
-        names = dict.fromkeys((*wire.strings(wanted, "fields"), *condition.fields()))
+        names = dict.fromkeys((*fields.strings(wanted, "fields"), *condition.fields()))
         body["reference_metadata"] = {**wanted, "fields": list(names)}
 
 
@@ -197,7 +198,7 @@ class _Search:
             if error_table.nothing_found(error):
                 return Retrieval()
             raise
-        return decoders.retrieval(wire.mapping(reply, "data"))
+        return models_from_json.retrieval(fields.mapping(reply, "data"))
 
     def _passing(self, results: Sequence[Chunk]) -> list[Chunk]:
         """Hold results against what was asked: releases drop options beside others (`compat.pairs`)."""
@@ -220,13 +221,13 @@ def _too_many(most: int, release: str) -> UnsupportedByServerError:
     return UnsupportedByServerError(text, feature=what, since="0.22.0")
 
 
-def _without_extra_fields(result: Retrieval, fields: Sequence[str] | None) -> Retrieval:
-    if fields is None:
+def _without_extra_fields(result: Retrieval, names: Sequence[str] | None) -> Retrieval:
+    if names is None:
         return result
     return replace(
         result,
         chunks=tuple(
-            replace(chunk, document_metadata={name: value for name, value in chunk.document_metadata.items() if name in fields})
+            replace(chunk, document_metadata={name: value for name, value in chunk.document_metadata.items() if name in names})
             for chunk in result.chunks
         ),
     )

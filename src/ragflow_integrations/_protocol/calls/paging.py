@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
-from ragflow_integrations._protocol import arguments, wire
-from ragflow_integrations._protocol.http import Operation, Request, Subject
+from ragflow_integrations._protocol import fields, validation
+from ragflow_integrations._protocol.steps import Operation, Request, Subject
 from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError, RAGFlowError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def listing(
             listed: JsonValue = [data] if "id" in data else next((data[key] for key in keys if key in data), [])
         else:
             listed = data
-        items = tuple(read(item) for item in wire.objects(listed))
+        items = tuple(read(item) for item in fields.objects(listed))
         if number > 1 and before == [*items[:1]]:
             return Page((), last=True)  # a server that does not know pages sends the same again
         before[:] = items[:1]
@@ -122,7 +122,7 @@ def empty_if(refusal: type[NotFoundError], pages: Pages[T]) -> Pages[T]:
 def check_filters(**filters: str | None) -> None:
     """Check those filters that are given."""
     for name, value in stated(filters):
-        arguments.text(name, value)
+        validation.text(name, value)
 
 
 def stated(options: Mapping[str, T | None]) -> list[tuple[str, T]]:
@@ -172,12 +172,12 @@ def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool
         NotFoundError: Some do not exist. Which of the ids still exist is looked up and told: releases delete none of them, all
             they know, or those in front of the unknown one (docs/protocol.md, "Deletes").
     """
-    if (ids is None) != arguments.flag("delete_all", delete_all):
+    if (ids is None) != validation.flag("delete_all", delete_all):
         raise InvalidArgumentError(objects.argument, "and `delete_all=True` exclude each other: give exactly one of them")
     if delete_all:
         wanted = [item.id for item in (yield from every(objects.everything))]
     else:
-        wanted = list(dict.fromkeys(arguments.ids(objects.argument, ids)))
+        wanted = list(dict.fromkeys(validation.ids(objects.argument, ids)))
     if not wanted:
         return
     named = Subject(objects.kind, joined(wanted), objects.missing)
@@ -192,7 +192,7 @@ def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool
         if len(wanted) > 1:
             yield from _tell_remaining(error, objects, wanted)
         raise
-    refusal = _partly_deleted(objects, wanted, wire.mapping(reply, "data"))
+    refusal = _partly_deleted(objects, wanted, fields.mapping(reply, "data"))
     if refusal is not None:
         yield from _tell_remaining(refusal, objects, wanted)
         raise refusal
@@ -200,8 +200,8 @@ def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool
 
 def _partly_deleted(objects: Deletable[H], wanted: Sequence[str], data: JsonObject) -> NotFoundError | None:
     """Return the error of a reply that says that not all were deleted, though it has code 0."""
-    problems = wire.strings(data, "errors")
-    deleted = wire.integer(data, "success_count", "deleted")
+    problems = fields.strings(data, "errors")
+    deleted = fields.integer(data, "success_count", "deleted")
     if not problems and (deleted is None or deleted >= len(wanted)):
         return None
     message = "; ".join(problems)

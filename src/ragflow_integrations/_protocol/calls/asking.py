@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations._protocol import completions, question_options
-from ragflow_integrations._protocol.history import history
-from ragflow_integrations._protocol.http import Open, Operation, Wait
+from ragflow_integrations._protocol.calls import completion_options, completions
+from ragflow_integrations._protocol.calls.history import history
+from ragflow_integrations._protocol.steps import Open, Operation, Wait
 from ragflow_integrations.errors import NotFoundError, RAGFlowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ragflow_integrations._protocol.answers.reader import AnswerReader
+    from ragflow_integrations._protocol.calls.completion import Completion, Prepare
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.completion import Completion, Prepare
-    from ragflow_integrations._protocol.http import Subject
+    from ragflow_integrations._protocol.steps import Subject
     from ragflow_integrations.models import AnswerEvent, CompletionOptions, JsonObject, Message
 
 
@@ -78,7 +78,7 @@ def stateless(
         InvalidArgumentError: An argument is missing, malformed or contradicts another.
     """
     target = completions.target(chat_id, None)
-    written, checked = history(messages), question_options.check(options, "stateless")
+    written, checked = history(messages), completion_options.check(options, "stateless")
 
     def prepare() -> Operation[Completion]:
         return completions.stateless(profile, written, asked=target, stream=stream, options=checked)

@@ -6,11 +6,12 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from ragflow_integrations._protocol import agents, operations, whole_answers, wire
+from ragflow_integrations._protocol import fields
 from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
+from ragflow_integrations._protocol.calls import agents, chats, whole_answers
 from ragflow_integrations._protocol.compat import features
-from ragflow_integrations._protocol.http import Operation, Request, UnfinishedReply
+from ragflow_integrations._protocol.steps import Operation, Request, UnfinishedReply
 from ragflow_integrations.errors import APIError, ProtocolError, RAGFlowError, ServerError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Completion:
     def answer(self, body: JsonObject) -> Answer:
         """Read a reply that does not stream."""
         answer = whole_answer(self._about(), body)
-        data = wire.mapping(body, "data")
+        data = fields.mapping(body, "data")
         # The text for "nothing was found" is whole and marked so from 0.26.4 on
         # [03_completion_nonstream_no_knowledge_empty_response].
         if data.get("final") is False and not self.first_event_may_be_whole:
@@ -146,9 +147,9 @@ class Completion:
         """Ask for an answer that the server cannot give with references, since it has none."""
         profile.take(profile.known.narrowed(*features.REFERENCE_NEEDED.span))
         with contextlib.suppress(APIError, ProtocolError):
-            yield from operations.get_chat(self._asked_id)  # an assistant that cites nothing is asked so from now on
+            yield from chats.get_chat(self._asked_id)  # an assistant that cites nothing is asked so from now on
         body = self.request.json or {}
-        extra = {**wire.mapping(body, "extra_body"), "reference": False}
+        extra = {**fields.mapping(body, "extra_body"), "reference": False}
         return replace(self, request=replace(self.request, json={**body, "reference": False, "extra_body": extra}))
 
 

@@ -12,19 +12,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from ragflow_integrations._protocol import (
+from ragflow_integrations._protocol import validation
+from ragflow_integrations._protocol.calls import (
     agents,
-    arguments,
+    chats,
+    completion_options,
     metadata_filters,
-    operations,
-    question_options,
     scope,
+    sessions,
     whole_answers,
 )
+from ragflow_integrations._protocol.calls.completion import Completion, session_exists
+from ragflow_integrations._protocol.calls.history import history
 from ragflow_integrations._protocol.compat import features, pairs, server_version
-from ragflow_integrations._protocol.completion import Completion, session_exists
-from ragflow_integrations._protocol.history import history
-from ragflow_integrations._protocol.http import Operation, Request, Subject, path
+from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
 from ragflow_integrations.errors import (
     AgentNotFoundError,
     ChatNotFoundError,
@@ -34,8 +35,8 @@ from ragflow_integrations.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ragflow_integrations._protocol.calls.metadata_filters import Group
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.metadata_filters import Group
     from ragflow_integrations.models import CompletionOptions, JsonValue, Message
 
 #: Stateless options that only the native route has.
@@ -48,9 +49,9 @@ def target(chat_id: str | None, agent_id: str | None) -> Subject:
     Raises:
         InvalidArgumentError: Not exactly one is named.
     """
-    if arguments.exactly_one(chat_id=chat_id, agent_id=agent_id) == "chat_id":
-        return Subject("chat assistant", arguments.text("chat_id", chat_id), ChatNotFoundError)
-    return Subject("agent", arguments.text("agent_id", agent_id), AgentNotFoundError)
+    if validation.exactly_one(chat_id=chat_id, agent_id=agent_id) == "chat_id":
+        return Subject("chat assistant", validation.text("chat_id", chat_id), ChatNotFoundError)
+    return Subject("agent", validation.text("agent_id", agent_id), AgentNotFoundError)
 
 
 def check_turn(
@@ -62,10 +63,10 @@ def check_turn(
         InvalidArgumentError: Something is missing, malformed or contradictory.
     """
     asked = target(chat_id, agent_id)
-    arguments.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
+    validation.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
     if options.get("agent_steps") and not stream:
         raise InvalidArgumentError("agent_steps", "gives events of a stream; use `client.stream`")
-    return asked, question_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
+    return asked, completion_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
 
 
 def preparing(
@@ -82,7 +83,7 @@ def preparing(
         InvalidArgumentError: Something is missing, malformed or contradictory.
     """
     asked = target(chat_id, None)
-    written, checked = history(messages), question_options.check(options, "stateless")
+    written, checked = history(messages), completion_options.check(options, "stateless")
     return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
 
 
@@ -97,12 +98,12 @@ def begin(
         Id of the session, and the options to ask with: filters have become `document_ids`.
     """
     if session_id is not None:
-        arguments.text("session_id", session_id)
+        validation.text("session_id", session_id)
     of_agent = asked.missing is AgentNotFoundError
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
-    zero = next((name for name, value in question_options.generation(options).items() if value == 0), None)
+    zero = next((name for name, value in completion_options.generation(options).items() if value == 0), None)
     if "model" in options and zero is not None:
         what = f"`{zero}` of 0 beside `model` in a session"
         yield from server_version.require(profile, replace(features.ZERO_SETTINGS, what=what))
@@ -111,9 +112,9 @@ def begin(
     if session_id is not None:
         return session_id, options
     if of_agent:
-        session = yield from operations.create_agent_session(profile, asked.id, options.get("inputs"))
+        session = yield from agents.create_agent_session(profile, asked.id, options.get("inputs"))
     else:
-        session = yield from operations.create_session(asked.id)
+        session = yield from sessions.create_session(asked.id)
     return session.id, options
 
 
@@ -121,7 +122,7 @@ def _within_filters(profile: Profile, asked: Subject, options: CompletionOptions
     """Make `document_ids` of all filters: every release honours these in a session, and only these in every combination."""
     if "document_ids" not in options and "metadata_condition" not in options:
         return options
-    chat = yield from operations.get_chat(asked.id)
+    chat = yield from chats.get_chat(asked.id)
     condition = _condition(options)
     document_ids = yield from scope.documents_of_chat(profile, chat, condition, options.get("document_ids"))
     rest = {name: value for name, value in options.items() if name != "metadata_condition"}
@@ -151,14 +152,14 @@ def turn(
     if asked.missing is AgentNotFoundError:
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
         if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
-            body = {**operations.plain_inputs(options["inputs"]), **body}
+            body = {**agents.plain_inputs(options["inputs"]), **body}
         body |= _agent_options(options) | {"stream": True}
         request = Request(
             "POST",
             path("agents", asked.id, "completions"),
             json=body,
             subject=asked,
-            part=operations.session_subject(session_id),
+            part=sessions.session_subject(session_id),
         )
         return Completion(
             request,
@@ -171,7 +172,7 @@ def turn(
             run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
             session_object=partial(agents.session_object, asked.id, session_id, workflow=True),
         )
-    body = {**options.get("variables", {}), **body, **question_options.generation(options), "reference_metadata": metadata}
+    body = {**options.get("variables", {}), **body, **completion_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
     if "document_ids" in options:
@@ -184,12 +185,12 @@ def turn(
     body["stream"] = stream
     if only_messages:
         del body["question"]
-        session = yield from operations.get_session(asked.id, session_id)
+        session = yield from sessions.get_session(asked.id, session_id)
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
         body |= {"messages": [*stored, {"role": "user", "content": question}]}
     request = Request(
-        "POST", path("chats", asked.id, "completions"), json=body, subject=asked, part=operations.session_subject(session_id)
+        "POST", path("chats", asked.id, "completions"), json=body, subject=asked, part=sessions.session_subject(session_id)
     )
     first = profile.known.supports(features.NOTHING_FOUND_UNFINISHED) is True
     return Completion(
@@ -234,7 +235,7 @@ def stateless(
     seen = profile.assistants.get(asked.id)
     stream = stream or gathered
     max_chunks = whole_answers.max_chunks(profile, asked, options)
-    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **question_options.generation(options)}
+    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **completion_options.generation(options)}
     if not any(name in options for name in _NATIVE_ONLY):
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
         # cite without it. 0.20–0.23.1 fail over it if there is nothing to cite, as with an assistant that cites nothing.
@@ -286,7 +287,7 @@ def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOpti
         return (yield from _within_filters(profile, asked, options))
     if condition.joined_by_and:
         yield from server_version.require(profile, pairs.CONDITIONS_JOINED)
-    chat = yield from operations.get_chat(asked.id)
+    chat = yield from chats.get_chat(asked.id)
     yield from scope.refuse_wider_answers(profile, chat)
     return options
 
@@ -297,7 +298,7 @@ def _native_only(profile: Profile, body: dict[str, JsonValue], options: Completi
     effort = options.get("reasoning_effort")
     if effort is not None:
         levels = yield from server_version.find_out(profile, features.EFFORT_LEVELS)
-        body["reasoning"] = question_options.EFFORTS[effort] if levels else effort != "off"
+        body["reasoning"] = completion_options.EFFORTS[effort] if levels else effort != "off"
 
 
 __all__ = ["Completion", "begin", "check_turn", "preparing", "stateless", "target", "turn"]

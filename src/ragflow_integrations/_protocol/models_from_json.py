@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ragflow_integrations._protocol import chat_settings, thinking, wire
+from ragflow_integrations._protocol import chat_settings, fields
+from ragflow_integrations._protocol.answers.think_tags import split as split_reasoning
 from ragflow_integrations.models import (
     Agent,
     AgentStep,
@@ -41,20 +42,20 @@ def chunk(data: JsonObject, *, key: str = "") -> Chunk:
         key: Its key where chunks come as an object; the id of a chunk that has none.
     """
     return Chunk(
-        id=wire.text(data, "id", "chunk_id") or key,
-        content=wire.text(data, "content", "content_with_weight"),
-        document_id=wire.text(data, "document_id", "doc_id"),
-        document_name=wire.text(data, "document_name", "document_keyword", "docnm_kwd", "doc_name", "docnm"),
-        dataset_id=wire.text(data, "dataset_id", "kb_id"),
-        similarity=wire.number(data, "similarity"),
-        vector_similarity=wire.number(data, "vector_similarity"),
-        term_similarity=wire.number(data, "term_similarity"),
+        id=fields.text(data, "id", "chunk_id") or key,
+        content=fields.text(data, "content", "content_with_weight"),
+        document_id=fields.text(data, "document_id", "doc_id"),
+        document_name=fields.text(data, "document_name", "document_keyword", "docnm_kwd", "doc_name", "docnm"),
+        dataset_id=fields.text(data, "dataset_id", "kb_id"),
+        similarity=fields.number(data, "similarity"),
+        vector_similarity=fields.number(data, "vector_similarity"),
+        term_similarity=fields.number(data, "term_similarity"),
         positions=_positions(data.get("positions") or data.get("position_int")),
-        image_id=wire.text(data, "image_id", "img_id"),
-        url=wire.text_or_none(data, "url"),
-        doc_type=wire.text(data, "doc_type", "doc_type_kwd"),
-        highlight=wire.text_or_none(data, "highlight"),
-        document_metadata=wire.mapping(data, "document_metadata", "meta_fields"),
+        image_id=fields.text(data, "image_id", "img_id"),
+        url=fields.text_or_none(data, "url"),
+        doc_type=fields.text(data, "doc_type", "doc_type_kwd"),
+        highlight=fields.text_or_none(data, "highlight"),
+        document_metadata=fields.mapping(data, "document_metadata", "meta_fields"),
         raw=data,
     )
 
@@ -70,45 +71,45 @@ def document_counts(value: JsonValue) -> tuple[DocumentCount, ...]:
     """Read `doc_aggs`: a list, an empty object, or agents' object keyed by document name."""
     return tuple(
         DocumentCount(
-            document_id=wire.text(item, "doc_id"),
-            document_name=wire.text(item, "doc_name"),
-            count=wire.integer(item, "count") or 0,
+            document_id=fields.text(item, "doc_id"),
+            document_name=fields.text(item, "doc_name"),
+            count=fields.integer(item, "count") or 0,
         )
-        for item in wire.objects(value)
+        for item in fields.objects(value)
     )
 
 
 def reference(value: JsonValue) -> Reference:
     """Read a reference: `{}`, `[]`, `{chunks, doc_aggs, total}`, or the OpenAI route's bare list of chunks."""
     if isinstance(value, list):
-        return Reference(chunks=tuple(chunk(item) for item in wire.objects(value)))
+        return Reference(chunks=tuple(chunk(item) for item in fields.objects(value)))
     if not isinstance(value, dict):
         return Reference()
     chunks = value.get("chunks")
     if isinstance(chunks, dict):
         found = tuple(chunk(item, key=key) for key, item in chunks.items() if isinstance(item, dict))
     else:
-        found = tuple(chunk(item) for item in wire.objects(chunks))
+        found = tuple(chunk(item) for item in fields.objects(chunks))
     return Reference(
-        chunks=found, documents=document_counts(value.get("doc_aggs")), total=wire.integer(value, "total"), raw=value
+        chunks=found, documents=document_counts(value.get("doc_aggs")), total=fields.integer(value, "total"), raw=value
     )
 
 
 def retrieval(data: JsonObject) -> Retrieval:
     """Read the reply of `/retrieval`."""
     return Retrieval(
-        chunks=tuple(chunk(item) for item in wire.objects(data.get("chunks"))),
+        chunks=tuple(chunk(item) for item in fields.objects(data.get("chunks"))),
         documents=document_counts(data.get("doc_aggs")),
-        total=wire.integer(data, "total") or 0,
+        total=fields.integer(data, "total") or 0,
     )
 
 
 def attachment(data: JsonObject) -> Attachment:
     """Read a file that an agent made."""
     return Attachment(
-        id=wire.text(data, "doc_id", "id"),
-        name=wire.text(data, "file_name", "name"),
-        format=wire.text(data, "format"),
+        id=fields.text(data, "doc_id", "id"),
+        name=fields.text(data, "file_name", "name"),
+        format=fields.text(data, "format"),
         raw=data,
     )
 
@@ -118,12 +119,12 @@ def agent_step(event: str, data: JsonObject) -> AgentStep:
     finished = event == "node_finished"
     return AgentStep(
         state="finished" if finished else "started",
-        component_id=wire.text(data, "component_id"),
-        title=wire.text(data, "component_name"),
-        inputs=wire.mapping(data, "inputs"),
-        outputs=wire.mapping(data, "outputs"),
-        error=wire.text_or_none(data, "error"),
-        seconds=wire.number(data, "elapsed_time") if finished else None,
+        component_id=fields.text(data, "component_id"),
+        title=fields.text(data, "component_name"),
+        inputs=fields.mapping(data, "inputs"),
+        outputs=fields.mapping(data, "outputs"),
+        error=fields.text_or_none(data, "error"),
+        seconds=fields.number(data, "elapsed_time") if finished else None,
     )
 
 
@@ -131,9 +132,9 @@ def usage(value: JsonValue) -> Usage | None:
     """Read `usage`; of an agent's run, the server counts the total alone [v0.27.0/08_agent_completion_stream_thinking]."""
     if not isinstance(value, dict):
         return None
-    prompt = wire.integer(value, "prompt_tokens") or 0
-    completion = wire.integer(value, "completion_tokens") or 0
-    total = wire.integer(value, "total_tokens")
+    prompt = fields.integer(value, "prompt_tokens") or 0
+    completion = fields.integer(value, "completion_tokens") or 0
+    total = fields.integer(value, "total_tokens")
     if total and not prompt and not completion:
         return Usage(prompt_tokens=None, completion_tokens=None, total_tokens=total, raw=value)
     return Usage(
@@ -162,32 +163,34 @@ def timings(prompt: str) -> Timings | None:
 def chat(data: JsonObject) -> Chat:
     """Read a chat assistant."""
     llm, prompt = chat_settings.read(data)
-    datasets = wire.strings(data, "dataset_ids") or tuple(wire.text(item, "id") for item in wire.objects(data.get("datasets")))
+    datasets = fields.strings(data, "dataset_ids") or tuple(
+        fields.text(item, "id") for item in fields.objects(data.get("datasets"))
+    )
     return Chat(
-        id=wire.text(data, "id"),
-        name=wire.text(data, "name"),
-        description=wire.text(data, "description"),
+        id=fields.text(data, "id"),
+        name=fields.text(data, "name"),
+        description=fields.text(data, "description"),
         dataset_ids=datasets,
         llm=llm,
         prompt=prompt,
-        created_at=wire.seconds(data, "create_time"),
-        updated_at=wire.seconds(data, "update_time"),
+        created_at=fields.seconds(data, "create_time"),
+        updated_at=fields.seconds(data, "update_time"),
         raw=data,
     )
 
 
 def message(data: JsonObject) -> Message:
     """Read a stored message; thinking stored in front of the text is told from it."""
-    reasoning, content = thinking.split(wire.text(data, "content"))
+    reasoning, content = split_reasoning(fields.text(data, "content"))
     chunks = data.get("reference")
-    role = wire.text(data, "role")
+    role = fields.text(data, "role")
     return Message(
         role=cast("Role", role) if role in ("user", "system") else "assistant",
         content=content or reasoning,
         reasoning=reasoning if content else "",
-        id=wire.text_or_none(data, "id"),
+        id=fields.text_or_none(data, "id"),
         reference=reference(chunks) if chunks else None,
-        created_at=wire.seconds(data, "created_at"),
+        created_at=fields.seconds(data, "created_at"),
         raw=data,
     )
 
@@ -199,7 +202,7 @@ def session(data: JsonObject) -> Session:
     hang each one turn too early, on the opener first.
     """
     stored = data.get("messages") or data.get("message")
-    messages = [message(item) for item in wire.objects(stored)]
+    messages = [message(item) for item in fields.objects(stored)]
     beside = data.get("reference")
     if isinstance(beside, list) and beside:
         # From the end: 0.25.1–0.25.5 overwrite messages while references keep growing.
@@ -209,14 +212,14 @@ def session(data: JsonObject) -> Session:
         messages = [replace(item, reference=None) for item in messages]
         _give(messages, early)
     return Session(
-        id=wire.text(data, "id"),
-        name=wire.text(data, "name"),
-        chat_id=wire.text_or_none(data, "chat_id", "dialog_id"),
-        agent_id=wire.text_or_none(data, "agent_id"),
+        id=fields.text(data, "id"),
+        name=fields.text(data, "name"),
+        chat_id=fields.text_or_none(data, "chat_id", "dialog_id"),
+        agent_id=fields.text_or_none(data, "agent_id"),
         messages=tuple(messages),
-        user_id=wire.text_or_none(data, "user_id"),
-        created_at=wire.seconds(data, "create_time"),
-        updated_at=wire.seconds(data, "update_time"),
+        user_id=fields.text_or_none(data, "user_id"),
+        created_at=fields.seconds(data, "create_time"),
+        updated_at=fields.seconds(data, "update_time"),
         raw=data,
     )
 
@@ -241,11 +244,11 @@ def _give(messages: list[Message], references: Sequence[Reference]) -> None:
 def agent(data: JsonObject) -> Agent:
     """Read an agent."""
     return Agent(
-        id=wire.text(data, "id"),
-        title=wire.text(data, "title", "name"),
-        description=wire.text(data, "description"),
-        created_at=wire.seconds(data, "create_time"),
-        updated_at=wire.seconds(data, "update_time"),
+        id=fields.text(data, "id"),
+        title=fields.text(data, "title", "name"),
+        description=fields.text(data, "description"),
+        created_at=fields.seconds(data, "create_time"),
+        updated_at=fields.seconds(data, "update_time"),
         raw=data,
     )
 
@@ -253,14 +256,14 @@ def agent(data: JsonObject) -> Agent:
 def dataset(data: JsonObject) -> Dataset:
     """Read a dataset."""
     return Dataset(
-        id=wire.text(data, "id"),
-        name=wire.text(data, "name"),
-        description=wire.text(data, "description"),
-        embedding_model=wire.text(data, "embedding_model", "embd_id"),
-        chunk_method=wire.text(data, "chunk_method", "parser_id"),
-        chunk_count=wire.integer(data, "chunk_count", "chunk_num") or 0,
-        document_count=wire.integer(data, "document_count", "doc_num") or 0,
-        created_at=wire.seconds(data, "create_time"),
+        id=fields.text(data, "id"),
+        name=fields.text(data, "name"),
+        description=fields.text(data, "description"),
+        embedding_model=fields.text(data, "embedding_model", "embd_id"),
+        chunk_method=fields.text(data, "chunk_method", "parser_id"),
+        chunk_count=fields.integer(data, "chunk_count", "chunk_num") or 0,
+        document_count=fields.integer(data, "document_count", "doc_num") or 0,
+        created_at=fields.seconds(data, "create_time"),
         raw=data,
     )
 
@@ -270,17 +273,17 @@ _RUN_STATES = {"0": "UNSTART", "1": "RUNNING", "2": "CANCEL", "3": "DONE", "4": 
 
 def document(data: JsonObject) -> Document:
     """Read a document."""
-    run = wire.text(data, "run", "status")
+    run = fields.text(data, "run", "status")
     return Document(
-        id=wire.text(data, "id"),
-        name=wire.text(data, "name"),
-        dataset_id=wire.text(data, "dataset_id", "knowledgebase_id", "kb_id"),
+        id=fields.text(data, "id"),
+        name=fields.text(data, "name"),
+        dataset_id=fields.text(data, "dataset_id", "knowledgebase_id", "kb_id"),
         status=_RUN_STATES.get(run, run),
-        progress=wire.number(data, "progress") or 0.0,
-        progress_message=wire.text(data, "progress_msg"),
-        size=wire.integer(data, "size") or 0,
-        chunk_count=wire.integer(data, "chunk_count", "chunk_num") or 0,
-        token_count=wire.integer(data, "token_count", "token_num") or 0,
-        metadata=wire.mapping(data, "meta_fields"),
+        progress=fields.number(data, "progress") or 0.0,
+        progress_message=fields.text(data, "progress_msg"),
+        size=fields.integer(data, "size") or 0,
+        chunk_count=fields.integer(data, "chunk_count", "chunk_num") or 0,
+        token_count=fields.integer(data, "token_count", "token_num") or 0,
+        metadata=fields.mapping(data, "meta_fields"),
         raw=data,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from ragflow_integrations._protocol import arguments, metadata_filters
+from ragflow_integrations._protocol import validation
+from ragflow_integrations._protocol.calls import metadata_filters
 from ragflow_integrations.citations import check_style
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import CompletionOptions, ReasoningEffort
@@ -21,7 +22,7 @@ EFFORTS: Final[dict[ReasoningEffort, int]] = {"off": 0, "low": 1, "medium": 2, "
 #: Keys of a turn's body that are no variables of the assistant's prompt.
 _RESERVED = {
     *("question", "messages", "stream", "legacy", "llm_id", "model", "doc_ids", "metadata_condition", "internet", "reasoning"),
-    *("session_id", "chat_id", "conversation_id", "user_id", "id", "quote", "kb_ids", "files", *arguments.GENERATION),
+    *("session_id", "chat_id", "conversation_id", "user_id", "id", "quote", "kb_ids", "files", *validation.GENERATION),
     *("reference_metadata", "include_metadata", "metadata_fields", "pass_all_history_messages", "store_history_messages"),
 }
 
@@ -43,18 +44,18 @@ def check(options: CompletionOptions, kind: Kind) -> CompletionOptions:
 
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {
-    "document_ids": arguments.ids,
+    "document_ids": validation.ids,
     "metadata_condition": metadata_filters.parse,
-    **dict.fromkeys(("variables", "inputs"), arguments.json_object),
-    **dict.fromkeys(("internet", "return_trace", "agent_steps"), arguments.flag),
-    **arguments.GENERATION,
+    **dict.fromkeys(("variables", "inputs"), validation.json_object),
+    **dict.fromkeys(("internet", "return_trace", "agent_steps"), validation.flag),
+    **validation.GENERATION,
 }
 
 
 def _check_values(options: CompletionOptions) -> None:
     check_style(options.get("citation_style", "bracket"))
     if "model" in options:
-        arguments.text("model", options["model"], example="'gpt-4o@OpenAI'")
+        validation.text("model", options["model"], example="'gpt-4o@OpenAI'")
     if options.get("reasoning_effort", "off") not in (*EFFORTS,):
         raise InvalidArgumentError("reasoning_effort", f"must be one of {', '.join(EFFORTS)}")
     for name, check in _CHECKS.items():
@@ -85,4 +86,4 @@ def _check_together(options: CompletionOptions, kind: Kind) -> None:
 
 def generation(options: CompletionOptions) -> dict[str, JsonValue]:
     """Return those options that are settings of the LLM's generation."""
-    return {name: cast("float", value) for name, value in options.items() if name in arguments.GENERATION}
+    return {name: cast("float", value) for name, value in options.items() if name in validation.GENERATION}
