@@ -8,7 +8,10 @@ import json
 import pytest
 
 from ragflow_integrations import AsyncRAGFlowClient, ChatNotFoundError, Chunk, Citation, InvalidArgumentError, RAGFlowClient
-from ragflow_integrations._adapters import Assistant, Clients, chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._adapters.clients import ClientPair
+from ragflow_integrations._adapters.plain_data import chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._adapters.steps import arun, run
+from ragflow_integrations._adapters.target import ChatTarget
 from tests.core.driver import CHAT, KEY
 from tests.core.scripts import said
 from tests.support.wire import WireServer
@@ -16,51 +19,50 @@ from tests.support.wire import WireServer
 
 def test_a_client_given_is_shared() -> None:
     client = RAGFlowClient("http://h", KEY)
-    clients = Clients(client)
+    clients = ClientPair(client)
     assert clients.sync is client
-    assert clients.asynchronous is clients.asynchronous
-    assert clients.asynchronous._settings is client._settings
+    assert clients.async_ is clients.async_
+    assert clients.async_._settings is client._settings
     twin = AsyncRAGFlowClient("http://h", KEY)
-    clients = Clients(twin)
-    assert clients.asynchronous is twin
+    clients = ClientPair(twin)
+    assert clients.async_ is twin
     assert clients.sync is clients.sync
     assert clients.sync._settings is twin._settings
 
 
 def test_a_client_is_made_of_arguments() -> None:
-    assert Clients(base_url="http://h", api_key=KEY, timeout=3, max_retries=1).sync.timeout.read == 3
+    assert ClientPair(base_url="http://h", api_key=KEY, timeout=3, max_retries=1).sync.timeout.read == 3
 
 
 def test_wrong_clients() -> None:
     with pytest.raises(InvalidArgumentError, match="excludes"):
-        Clients(RAGFlowClient("http://h", KEY), base_url="http://h")
+        ClientPair(RAGFlowClient("http://h", KEY), base_url="http://h")
     with pytest.raises(InvalidArgumentError, match="must be a RAGFlowClient"):
-        Clients("http://h")  # type: ignore[arg-type]
+        ClientPair("http://h")  # type: ignore[arg-type]
 
 
 def test_an_assistant_is_looked_up_once() -> None:
     with WireServer(said([{"id": CHAT, "name": "house"}])) as server:
-        clients = Clients(base_url=server.base_url, api_key=KEY)
-        assistant = Assistant(chat_name="house")
-        assert [assistant.resolve(clients) for _ in range(2)] == [CHAT] * 2
-        other = Assistant(chat_name="house")
+        clients = ClientPair(base_url=server.base_url, api_key=KEY)
+        target = ChatTarget(chat_name="house")
+        assert [run(target.ids(clients.sync)) for _ in range(2)] == [{"chat_id": CHAT}] * 2
 
-        async def resolve() -> list[str]:
-            async with clients.asynchronous:
-                return [await other.aresolve(clients) for _ in range(2)]
+        async def ids() -> list[dict[str, str]]:
+            async with clients.async_:
+                return [await arun(ChatTarget(chat_name="house").ids(clients.async_)) for _ in range(2)]
 
-        assert asyncio.run(resolve()) == [CHAT] * 2
-        assert len(server.requests) == 2
-        assert Assistant(chat_id="x").resolve(clients) == "x"
+        assert asyncio.run(ids()) == [{"chat_id": CHAT}] * 2
+        assert len(server.requests) == 1  # the twin knows what its client has looked up
+        assert run(ChatTarget(chat_id="x").ids(clients.sync)) == {"chat_id": "x"}
         with pytest.raises(ChatNotFoundError):
-            Assistant(chat_name="garden").resolve(clients)
+            run(ChatTarget(chat_name="garden").ids(clients.sync))
         clients.sync.close()
 
 
 def test_an_assistant_is_named_once() -> None:
     for given in ({}, {"chat_id": "a", "chat_name": "b"}, {"chat_id": ""}, {"chat_name": " "}):
         with pytest.raises(InvalidArgumentError):
-            Assistant(**given)
+            ChatTarget(**given)
 
 
 def test_chunks_and_citations_as_data() -> None:

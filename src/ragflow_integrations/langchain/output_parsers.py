@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragflow_integrations import models
 from ragflow_integrations._html import answer_html
+from ragflow_integrations.langchain._answers import document_from
 from ragflow_integrations.langchain._compat import citations_of
-from ragflow_integrations.langchain._messages import described_document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ class CitedAnswer(BaseModel):
         return cls(
             text=str(message.text),
             citations=citations_of(message),
-            sources=[described_document(chunk) for chunk in reference.get("chunks", ())],
+            sources=[document_from(chunk) for chunk in reference.get("chunks", ())],
             reasoning="".join(block.get("reasoning", "") for block in message.content_blocks if block["type"] == "reasoning"),
         )
 

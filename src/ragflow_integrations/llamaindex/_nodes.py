@@ -19,9 +19,10 @@ from llama_index.core.base.response.schema import Response
 from llama_index.core.schema import NodeRelationship, NodeWithScore, ObjectType, RelatedNodeInfo, TextNode
 from llama_index.core.tools import ToolOutput
 
-from ragflow_integrations._adapters import agent_metadata, chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._adapters import history
+from ragflow_integrations._adapters.plain_data import agent_metadata, chunk_metadata, citation_data, citation_spans
 from ragflow_integrations._protocol.answers.keyed_markers import cite_stored
-from ragflow_integrations.citations import cite, rewrite, strip_markers
+from ragflow_integrations.citations import cite, rewrite
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import Answer, Message, Reference
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 #: Metadata worth an LLM's attention; the rest is for programs and would only fill the prompt.
 _FOR_LLMS = frozenset({"file_name", "page_label", "url"})
 _BOX = 5
-_SPEAKERS = {
-    MessageRole.USER: "user",
-    MessageRole.ASSISTANT: "assistant",
-    MessageRole.CHATBOT: "assistant",
-    MessageRole.MODEL: "assistant",
-}
 
 
 def node(chunk: Chunk) -> NodeWithScore:
@@ -173,24 +168,17 @@ def sent_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     Raises:
         InvalidArgumentError: A message holds what no RAGFlow server reads.
     """
-    return tuple(_sent(f"chat_history[{at}]", message) for at, message in enumerate(messages))
+    return tuple(_sent(f"chat_history[{index}]", message) for index, message in enumerate(messages))
 
 
 def _sent(name: str, message: ChatMessage) -> Message:
-    role = _SPEAKERS.get(message.role)
-    if role is None:
-        raise InvalidArgumentError(
-            name, f"is a {message.role.value} message; RAGFlow reads those of the user and the assistant, and drops the others"
-        )
-    strange = [block.block_type for block in message.blocks if not isinstance(block, TextBlock | ThinkingBlock | CitationBlock)]
-    if strange:
-        raise InvalidArgumentError(name, f"holds a block of type {strange[0]!r}; RAGFlow reads text only")
-    text = message.content or ""
-    if role == "user":
-        return Message(role="user", content=text)
-    return Message(
-        role="assistant", content=strip_markers(text, citation_spans(message.additional_kwargs.get("citations", [])))
-    )
+    role = history.role_of(name, message.role.value)
+    if role == "system":
+        raise InvalidArgumentError(name, "is a system message, which RAGFlow drops; put it into the assistant's prompt")
+    unread = [block.block_type for block in message.blocks if not isinstance(block, TextBlock | ThinkingBlock | CitationBlock)]
+    if unread:
+        raise InvalidArgumentError(name, f"holds a block of type {unread[0]!r}; RAGFlow reads text only")
+    return history.message(role, message.content or "", citation_spans(message.additional_kwargs.get("citations", [])))
 
 
 def file_name(name: str, text_suffixes: frozenset[str]) -> str:

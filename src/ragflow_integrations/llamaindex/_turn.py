@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
+from ragflow_integrations._adapters.stop import StopFilter, cut_answer
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.models import Completed, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from llama_index.core.schema import NodeWithScore
     from llama_index.core.tools import ToolOutput
@@ -49,6 +50,8 @@ class Turn:
         self.ended = False
         self.kept: list[ChatMessage] = []
         self._question = question
+        self._stop: Sequence[str] = ()
+        self._stop_filter = StopFilter(())
         self._trace = trace
         self._record = record
         self._text: list[str] = []
@@ -60,8 +63,16 @@ class Turn:
         """The server's final text, or what came of it."""
         return self.answer.text if self.answer is not None else "".join(self._text)
 
+    def stop_before(self, stop: Sequence[str]) -> None:
+        """Cut the answer off before the first of these sequences."""
+        self._stop = stop
+        self._stop_filter = StopFilter(stop)
+
     def take(self, event: AnswerEvent) -> str:
-        """Take an event of the stream; give the text to show for it."""
+        """Accept an event of the stream; return the text to show for it."""
+        return "".join(self._show(part) for part in self._stop_filter.feed_event(event))
+
+    def _show(self, event: AnswerEvent) -> str:
         if self.ended:  # closed from another thread while this event was read
             return ""
         if isinstance(event, TextDelta):
@@ -75,7 +86,8 @@ class Turn:
         return ""
 
     def complete(self, answer: Answer) -> None:
-        """Take the whole answer."""
+        """Accept the whole answer."""
+        answer = cut_answer(answer, self._stop)
         self.answer = answer
         self.metadata.update(_nodes.metadata(self.metadata["session_id"], answer))
         self.nodes.extend(_nodes.nodes(answer.reference.chunks))
