@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
+import weakref
+from typing import Any
 
 import pytest
 
-from ragflow_integrations import AsyncRAGFlowClient, ChatNotFoundError, Chunk, Citation, InvalidArgumentError, RAGFlowClient
-from ragflow_integrations._adapters.clients import ClientPair
+from ragflow_integrations import (
+    AsyncRAGFlowClient,
+    ChatNotFoundError,
+    Chunk,
+    Citation,
+    InvalidArgumentError,
+    RAGFlowClient,
+    langchain,
+    llamaindex,
+)
+from ragflow_integrations._adapters.clients import ClientPair, shared_by
+from ragflow_integrations._adapters.options import QUESTION_OPTIONS
 from ragflow_integrations._adapters.plain_data import chunk_metadata, citation_data, citation_spans
 from ragflow_integrations._adapters.steps import arun, run
 from ragflow_integrations._adapters.target import ChatTarget
+from ragflow_integrations.models import CompletionOptions, ConnectionOptions, RetrievalOptions
 from tests.core.driver import CHAT, KEY
 from tests.core.scripts import said
 from tests.support.wire import WireServer
@@ -63,6 +77,43 @@ def test_an_assistant_is_named_once() -> None:
     for given in ({}, {"chat_id": "a", "chat_name": "b"}, {"chat_id": ""}, {"chat_name": " "}):
         with pytest.raises(InvalidArgumentError):
             ChatTarget(**given)
+
+
+def test_both_adapters_offer_every_option_of_the_core() -> None:
+    questions = set(QUESTION_OPTIONS)
+    assert questions == CompletionOptions.__optional_keys__ - {"agent_steps"}
+    assert questions <= set(langchain.ChatRAGFlow.model_fields)
+    assert questions | {"stop"} <= llamaindex.QuestionOptions.__optional_keys__ <= llamaindex.EngineOptions.__optional_keys__
+    searches = RetrievalOptions.__optional_keys__
+    assert searches <= set(langchain.RAGFlowRetriever.model_fields)
+    assert searches <= llamaindex.RetrieverOptions.__optional_keys__
+    connection = ConnectionOptions.__optional_keys__
+    assert connection <= set(langchain.RAGFlowRetriever.model_fields)
+    assert connection <= llamaindex.EngineOptions.__optional_keys__ & llamaindex.RetrieverOptions.__optional_keys__
+
+
+def test_both_adapters_refuse_an_option_that_is_none() -> None:
+    client = RAGFlowClient("http://h", KEY)
+    for name, problem in (("temprature", "is no option of a question"), ("agent_steps", "gives events")):
+        unknown: Any = {name: True}
+        with pytest.raises(InvalidArgumentError, match=problem):
+            llamaindex.RAGFlowQueryEngine(client, chat_id="c", **unknown)
+        with pytest.raises(InvalidArgumentError, match=problem.replace("question", "call")):
+            langchain.ChatRAGFlow(client=client, chat_id="c").invoke("q", **unknown)
+    unknown = {"kk": 1}
+    with pytest.raises(InvalidArgumentError, match="`kk` is no option of a search"):
+        llamaindex.RAGFlowRetriever(client, dataset_ids=["d"], **unknown)
+    with pytest.raises(InvalidArgumentError, match="`kk` is no option of a search"):
+        langchain.RAGFlowRetriever(client=client, dataset_ids=["d"]).invoke("q", **unknown)
+
+
+def test_what_users_of_a_client_share_dies_with_it() -> None:
+    client = RAGFlowClient("http://h", KEY)
+    shared, twin = weakref.ref(shared_by(client)), weakref.ref(ClientPair(client).async_)
+    assert shared_by(ClientPair(client).async_) is shared()
+    assert vars(pickle.loads(pickle.dumps(client))).keys() <= vars(RAGFlowClient("http://h", KEY)).keys()  # noqa: S301 - our own
+    del client
+    assert (shared(), twin()) == (None, None)
 
 
 def test_chunks_and_citations_as_data() -> None:

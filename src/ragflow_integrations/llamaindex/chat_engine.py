@@ -265,7 +265,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
 
     def to_payload(self) -> dict[str, Any]:
         """Describe the engine for traces, without secrets."""
-        return {"class_name": type(self).__name__, "model": self._target.name, **self._target.options}
+        return {"class_name": type(self).__name__, "model": self._target.name, **self._target.all_options}
 
     def _session_id(self, client: AnyClient, conversation: _Conversation) -> Steps[str]:
         """Return the conversation's session, which is created at its first question."""

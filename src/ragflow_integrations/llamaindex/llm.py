@@ -24,10 +24,9 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import LLM
 from pydantic import Field, PrivateAttr
 
-from ragflow_integrations._adapters.history import prepend_system
+from ragflow_integrations._adapters.history import check_ends_with_question, prepend_system
 from ragflow_integrations._adapters.stop import StopFilter, cut_answer
 from ragflow_integrations._adapters.target import ChatTarget
-from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.llamaindex._component import RAGFlowComponent
 from ragflow_integrations.llamaindex._engine_target import EngineTarget
@@ -150,9 +149,7 @@ class RAGFlowLLM(RAGFlowComponent, LLM):
         if not others:  # an LLM may be asked by a system message alone
             others, system = [ChatMessage(role=MessageRole.USER, content="\n\n".join(system))], []
         history = prepend_system(_nodes.sent_messages(others), system)
-        if all(message.role != "user" for message in history):
-            raise InvalidArgumentError("messages", "hold no question of the user")
-        return self._target.question(history[-1].content, options, history=tuple(history))
+        return self._target.question(check_ends_with_question(history), options, history=history)
 
     # The decorated methods tell tracers; these do not, so that a completion is told once.
 

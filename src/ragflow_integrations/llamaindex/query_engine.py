@@ -159,7 +159,7 @@ class RAGFlowQueryEngine(RAGFlowComponent, BaseQueryEngine):
 
     def to_payload(self) -> dict[str, Any]:
         """Describe the engine for traces, without secrets."""
-        return {"class_name": type(self).__name__, "model": self._target.name, **self._target.options}
+        return {"class_name": type(self).__name__, "model": self._target.name, **self._target.all_options}
 
     def _begin(self, question: str) -> Turn:
         asked = [ChatMessage(role=MessageRole.USER, content=question)]
