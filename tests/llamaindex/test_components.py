@@ -90,6 +90,20 @@ def test_a_pickled_component_keeps_its_settings(component: type[Any]) -> None:
     assert (client.base_url, client.timeout.read, client.max_retries) == ("http://h", 3, 1)
 
 
+async def test_a_wrong_option_of_a_first_question_creates_no_session() -> None:
+    wrong: dict[str, Any] = {"temprature": 1}
+    with WireServer(lambda exchange: exchange.reply(json={"code": 0, "data": {"id": "session"}})) as server:
+        engine = RAGFlowChatEngine(base_url=server.base_url, api_key=KEY, chat_id="chat")
+        for ask in (engine.chat, engine.stream_chat):
+            with pytest.raises(InvalidArgumentError, match="`temprature` is no option"):
+                ask("q", **wrong)
+        for aask in (engine.achat, engine.astream_chat):
+            with pytest.raises(InvalidArgumentError, match="`temprature` is no option"):
+                await aask("q", **wrong)
+        assert server.requests == []
+        assert engine.session_id is None
+
+
 # -- stop sequences: "A full charge at a charging station takes four hours [1]."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations._adapters.clients import acquire_or_wait, complete, shared_by
@@ -97,8 +97,8 @@ class ChatTarget:
             session = yield client.sessions.get(ids["chat_id"], session_id)
         return session
 
-    def stored_session(
-        self, client: AnyClient, store: MutableMapping[str, str], key: str, inputs: JsonObject | None = None
+    def _stored_session(
+        self, client: AnyClient, store: MutableMapping[str, str], key: str, inputs: JsonObject | None
     ) -> Steps[str]:
         """Return the id of a conversation's session; create and store it if there is none.
 
@@ -115,6 +115,13 @@ class ChatTarget:
             finally:
                 complete(client, store, key, created)
         return session
+
+    def within_stored_session(
+        self, client: AnyClient, question: Question, store: MutableMapping[str, str], key: str
+    ) -> Steps[Question]:
+        """Return a question as one of a conversation's session."""
+        session_id = yield from self._stored_session(client, store, key, question.options.get("inputs"))
+        return replace(question, session_id=session_id)
 
     def ask(self, client: AnyClient, question: Question, *, stream: bool = False) -> Steps[Any]:
         """Ask; refusals are raised here.

@@ -264,11 +264,10 @@ class ChatRAGFlow(BaseChatModel, RAGFlowComponent):
         if not stored:
             _requests.check_alone(messages)
         text = _requests.question(messages, self.system_message)
-        if conversation_id is not None:
-            session_id = yield from self._target.stored_session(
-                client, self.session_store, conversation_id, options.get("inputs")
-            )
-        return Question(text, session_id, options=options, stop=stops)
+        question = Question(text, session_id, options=options, stop=stops)
+        if conversation_id is None:
+            return question
+        return (yield from self._target.within_stored_session(client, question, self.session_store, conversation_id))
 
     def _builder(self, client: AnyClient, question: Question) -> Steps[MessageBuilder]:
         ids = yield from self._target.ids(client)

@@ -29,9 +29,12 @@ class Turn:
         question: The question.
         session_id: The session asked, where there is one.
         trace: The trace, begun.
-        record: Takes the messages that the history keeps.
+        record: Accepts the messages that the history keeps.
+        streamed: Whether the answer is streamed.
 
     Attributes:
+        question: The question.
+        streamed: Whether the answer is streamed.
         nodes: Everything retrieved; filled in place.
         sources: The retrieval as a tool's output; filled in place.
         metadata: Session, message, citations, usage; filled in place.
@@ -41,7 +44,13 @@ class Turn:
     """
 
     def __init__(
-        self, question: str, session_id: str | None, trace: Trace, record: Callable[[list[ChatMessage]], None]
+        self,
+        question: str,
+        session_id: str | None,
+        trace: Trace,
+        record: Callable[[list[ChatMessage]], None],
+        *,
+        streamed: bool,
     ) -> None:
         self.nodes: list[NodeWithScore] = []
         self.sources: list[ToolOutput] = []
@@ -49,7 +58,8 @@ class Turn:
         self.answer: Answer | None = None
         self.ended = False
         self.kept: list[ChatMessage] = []
-        self._question = question
+        self.question = question
+        self.streamed = streamed
         self._stop: Sequence[str] = ()
         self._stop_filter = StopFilter(())
         self._trace = trace
@@ -92,7 +102,7 @@ class Turn:
         self.metadata.update(_nodes.metadata(self.metadata["session_id"], answer))
         self.nodes.extend(_nodes.nodes(answer.reference.chunks))
         if self.nodes:
-            self.sources.append(_nodes.source(self._question, self.nodes))
+            self.sources.append(_nodes.source(self.question, self.nodes))
             self._trace.retrieval(self.nodes)
 
     @contextmanager
@@ -122,7 +132,7 @@ class Turn:
         else:
             message = _nodes.partial_message(self.text, "".join(self._reasoning))
         if self.text or self.answer is not None:
-            self.kept = [ChatMessage(role=MessageRole.USER, content=self._question), message]
+            self.kept = [ChatMessage(role=MessageRole.USER, content=self.question), message]
             self._record(self.kept)
         if error is not None:
             self._trace.fail(error)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._adapters.clients import AnyClient, ClientPair
     from ragflow_integrations._adapters.steps import Steps
-    from ragflow_integrations._adapters.target import Question
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.client import RAGFlowClient
     from ragflow_integrations.llamaindex.options import EngineOptions, QuestionOptions
@@ -187,9 +186,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
         conversation, earlier = self._place(chat_history)
         turn = self._begin(conversation, message, earlier, streamed=False)
         with turn.ended_by_errors():
-            if earlier is None:
-                turn.metadata["session_id"] = run(self._session_id(self._target.clients.sync, conversation))
-            turn.complete(self._target.ask(self._question(turn, message, earlier, options)))
+            turn.complete(run(self._ask(self._target.clients.sync, turn, conversation, earlier, options)))
         turn.end()
         if self._memory is not None:
             self._memory.put_messages(turn.kept)
@@ -202,9 +199,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
         conversation, earlier = self._place(chat_history)
         turn = self._begin(conversation, message, earlier, streamed=False)
         with turn.ended_by_errors():
-            if earlier is None:
-                turn.metadata["session_id"] = await arun(self._session_id(self._target.clients.async_, conversation))
-            turn.complete(await self._target.aask(self._question(turn, message, earlier, options)))
+            turn.complete(await arun(self._ask(self._target.clients.async_, turn, conversation, earlier, options)))
         turn.end()
         if self._memory is not None:
             for kept in turn.kept:
@@ -221,9 +216,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
         conversation, earlier = self._place(chat_history)
         turn = self._begin(conversation, message, earlier, streamed=True)
         with turn.ended_by_errors():
-            if earlier is None:
-                turn.metadata["session_id"] = run(self._session_id(self._target.clients.sync, conversation))
-            stream = self._target.stream(self._question(turn, message, earlier, options))
+            stream = run(self._ask(self._target.clients.sync, turn, conversation, earlier, options))
         return RAGFlowStreamingChatResponse(turn, stream, self._memory)
 
     async def astream_chat(
@@ -233,9 +226,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
         conversation, earlier = self._place(chat_history)
         turn = self._begin(conversation, message, earlier, streamed=True)
         with turn.ended_by_errors():
-            if earlier is None:
-                turn.metadata["session_id"] = await arun(self._session_id(self._target.clients.async_, conversation))
-            stream = await self._target.astream(self._question(turn, message, earlier, options))
+            stream = await arun(self._ask(self._target.clients.async_, turn, conversation, earlier, options))
         return RAGFlowStreamingChatResponse(turn, stream, self._memory)
 
     def _place(self, chat_history: Sequence[ChatMessage] | None) -> tuple[_Conversation, list[ChatMessage] | None]:
@@ -261,25 +252,34 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
 
         asked = [*(earlier or ()), ChatMessage(role=MessageRole.USER, content=message)]
         trace = Trace(self, message, asked, self.to_payload(), self.callback_manager, streamed=streamed)
-        return Turn(message, conversation.session_id, trace, record)
+        return Turn(message, conversation.session_id, trace, record, streamed=streamed)
 
     def to_payload(self) -> dict[str, Any]:
         """Describe the engine for traces, without secrets."""
         return {"class_name": type(self).__name__, "model": self._target.name, **self._target.all_options}
 
-    def _session_id(self, client: AnyClient, conversation: _Conversation) -> Steps[str]:
-        """Return the conversation's session, which is created at its first question."""
-        inputs = self._target.options.get("inputs")
-        return (yield from self._target.target.stored_session(client, conversation.sessions, _SESSION, inputs))
+    def _ask(
+        self,
+        client: AnyClient,
+        turn: Turn,
+        conversation: _Conversation,
+        earlier: list[ChatMessage] | None,
+        options: QuestionOptions,
+    ) -> Steps[Any]:
+        """Ask, in the conversation's session or after the messages that come earlier; return the answer or its stream.
 
-    def _question(self, turn: Turn, message: str, earlier: list[ChatMessage] | None, options: QuestionOptions) -> Question:
+        The options are checked before a session is created for the first question.
+        """
+        target = self._target.target
         if earlier is None:
-            question = self._target.question(message, options, session_id=turn.metadata["session_id"])
+            question = self._target.question(turn.question, options)
+            question = yield from target.within_stored_session(client, question, conversation.sessions, _SESSION)
+            turn.metadata["session_id"] = question.session_id
         else:
-            history = _nodes.sent_messages([*earlier, ChatMessage(role=MessageRole.USER, content=message)])
+            history = _nodes.sent_messages([*earlier, ChatMessage(role=MessageRole.USER, content=turn.question)])
             question = self._target.question(check_ends_with_question(history), options, history=history)
         turn.stop_before(question.stop)
-        return question
+        return (yield from target.ask(client, question, stream=turn.streamed))
 
     # -- other shapes --------------------------------------------------------------------------------------------------------
 

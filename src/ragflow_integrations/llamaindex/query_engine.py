@@ -164,7 +164,7 @@ class RAGFlowQueryEngine(RAGFlowComponent, BaseQueryEngine):
     def _begin(self, question: str) -> Turn:
         asked = [ChatMessage(role=MessageRole.USER, content=question)]
         trace = Trace(self, question, asked, self.to_payload(), self.callback_manager, streamed=self._streaming)
-        return Turn(question, None, trace, lambda _: None)
+        return Turn(question, None, trace, lambda _: None, streamed=self._streaming)
 
     def _question(self, turn: Turn, text: str) -> Question:
         stateless = self._target.target.agent_id is None
