@@ -250,7 +250,7 @@ class ChatRAGFlow(BaseChatModel, RAGFlowComponent):
     def _question(
         self, client: AnyClient, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]
     ) -> Steps[Question]:
-        """Return what is asked, with its session; the options of a call replace those of the model."""
+        """Return the question, with its session; the options of a call replace those of the model."""
         call = {name: value for name, value in call.items() if name != "stream"}  # LangChain's own
         check_names(call, (*_SESSION, *QUESTION_OPTIONS), "call")
         session_id, conversation_id = _session_of(self.session_id, self.conversation_id)
@@ -345,7 +345,7 @@ class ChatRAGFlow(BaseChatModel, RAGFlowComponent):
         return await super(ChatRAGFlow, self._uncached(kwargs))._agenerate_with_cache(messages, *args, **kwargs)
 
     def _uncached(self, call: dict[str, Any]) -> Self:
-        """Return the model without LangChain's cache where a session is used: a cached reply would skip the server's turn."""
+        """Return the model without LangChain's cache if a session is used: a cached reply would skip the server's turn."""
         stored = any(call.get(name, getattr(self, name)) is not None for name in _SESSION)
         return self.model_copy(update={"cache": False}) if stored and self.cache is not False else self
 

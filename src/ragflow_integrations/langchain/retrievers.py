@@ -194,16 +194,16 @@ class RAGFlowRetriever(BaseRetriever, RAGFlowComponent):
         return {"limit": self.k if k is None else arguments.positive("k", k), **options}
 
 
-def _common(own: Sequence[str] | None, given: Sequence[str]) -> list[str]:
+def _common(own: Sequence[str] | None, call: Sequence[str]) -> list[str]:
     """Return the documents of both; None stands for all."""
-    checked = arguments.ids("document_ids", given)
+    checked = arguments.ids("document_ids", call)
     return checked if own is None else [item for item in checked if item in own]
 
 
-def _joined(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _joined(own: Mapping[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Join two metadata conditions so that both must hold."""
-    conditions = [None if one is None else metadata_filters.parse("metadata_condition", one) for one in (own, given)]
-    joined = metadata_filters.both(*conditions)
+    parsed = [None if item is None else metadata_filters.parse("metadata_condition", item) for item in (own, call)]
+    joined = metadata_filters.both(*parsed)
     return None if joined is None else joined.to_dict()
 
 

@@ -59,7 +59,7 @@ class _Ask:
 
 @dataclass(frozen=True)
 class _Search:
-    """Searches datasets; content is what was found as text, artifact the documents."""
+    """Searches datasets; content is the passages as text, artifact the documents."""
 
     retriever: RAGFlowRetriever
 
@@ -77,8 +77,8 @@ class _Search:
 class RAGFlowToolkit(BaseToolkit, RAGFlowComponent):
     """RAGFlow as tools, for agents whose model calls tools.
 
-    `ragflow_ask`, where an assistant or agent is named, gives its answer as content and a `CitedAnswer` as artifact.
-    `ragflow_search`, where datasets are named, gives what was found as content and the documents as artifact. Both are native
+    `ragflow_ask`, if an assistant or agent is named, returns its answer as content and a `CitedAnswer` as artifact.
+    `ragflow_search`, if datasets are named, returns the passages as content and the documents as artifact. Both are native
     in async code. Errors become text that says what happened and whether to try again; with `tool.handle_tool_error = False`
     they are raised.
 
@@ -117,11 +117,11 @@ class RAGFlowToolkit(BaseToolkit, RAGFlowComponent):
 
     @model_validator(mode="after")
     def _make_tools(self) -> Self:
-        self.get_tools()  # whatever is wrong is said now
+        self.get_tools()  # what is wrong is raised now
         return self
 
     def get_tools(self) -> list[BaseTool]:
-        """Give the tools."""
+        """Return the tools."""
         assistant = _without_none(chat_id=self.chat_id, chat_name=self.chat_name, agent_id=self.agent_id)
         datasets = _without_none(dataset_ids=self.dataset_ids, dataset_names=self.dataset_names)
         filters = _without_none(document_ids=self.document_ids, metadata_condition=self.metadata_condition)
@@ -137,12 +137,12 @@ class RAGFlowToolkit(BaseToolkit, RAGFlowComponent):
             arguments.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))
         return tools
 
-    def _tool(self, what: str, description: str, schema: type[BaseModel], does: _Ask | _Search) -> BaseTool:
+    def _tool(self, name: str, description: str, schema: type[BaseModel], action: _Ask | _Search) -> BaseTool:
         about = f" The documents are about {self.about}." if self.about else ""
         return StructuredTool.from_function(
-            does.run,
-            does.arun,
-            name=f"{self.prefix}_{what}",
+            action.run,
+            action.arun,
+            name=f"{self.prefix}_{name}",
             description=description + about,
             args_schema=schema,
             response_format="content_and_artifact",

@@ -107,7 +107,7 @@ class Turn:
 
     @contextmanager
     def ended_by_errors(self) -> Iterator[None]:
-        """End the turn where its answer cannot even begin."""
+        """End the turn if its answer cannot even begin."""
         try:
             yield
         except Exception as error:

@@ -61,7 +61,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
 
     A turn that fails before any text leaves no trace in the history; one that is left early or breaks keeps what came, marked
     with `additional_kwargs["interrupted"]`. One turn at a time runs in a session: the next waits, or raises
-    `SessionBusyError` where it would wait for itself.
+    `SessionBusyError` if it would wait for itself.
 
     Args:
         client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
@@ -159,7 +159,7 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
 
     def _stored_session(self, client: AnyClient) -> Steps[Session]:
         if self.session_id is None:
-            raise InvalidArgumentError("session_id", "is not known: give one to the constructor, or ask a first question")
+            raise InvalidArgumentError("session_id", "is not known: pass one to the constructor, or ask a first question")
         return (yield from self._target.target.get_session(client, self.session_id))
 
     def _loaded(self, session: Session) -> list[ChatMessage]:
@@ -250,8 +250,8 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
                 conversation.messages = [*earlier, *kept]
                 conversation.stateless = True
 
-        asked = [*(earlier or ()), ChatMessage(role=MessageRole.USER, content=message)]
-        trace = Trace(self, message, asked, self.to_payload(), self.callback_manager, streamed=streamed)
+        messages = [*(earlier or ()), ChatMessage(role=MessageRole.USER, content=message)]
+        trace = Trace(self, message, messages, self.to_payload(), self.callback_manager, streamed=streamed)
         return Turn(message, conversation.session_id, trace, record, streamed=streamed)
 
     def to_payload(self) -> dict[str, Any]:
@@ -284,11 +284,11 @@ class RAGFlowChatEngine(RAGFlowComponent, BaseChatEngine):
     # -- other shapes --------------------------------------------------------------------------------------------------------
 
     def as_query_engine(self, *, streaming: bool = False) -> RAGFlowQueryEngine:
-        """Give the assistant as a query engine, where every question stands alone."""
+        """Return the assistant as a query engine, where every question stands alone."""
         return RAGFlowQueryEngine.of(self._target, streaming=streaming, callback_manager=self.callback_manager)
 
     def as_tool(self, name: str, description: str) -> QueryEngineTool:
-        """Give the assistant as a tool for agents; each call stands alone.
+        """Return the assistant as a tool for agents; each call stands alone.
 
         Args:
             name: Name of the tool.

@@ -153,7 +153,7 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
 
     @property
     def dataset_id(self) -> str:
-        """The id of the dataset; asked for once where only its name is known."""
+        """The id of the dataset; looked up once if only its name is known."""
         return run(self._dataset.id(self._clients.sync))
 
     # -- documents -----------------------------------------------------------------------------------------------------------
@@ -197,9 +197,9 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
         """Find the server's id of a document: the id of a source, of a `Document` inserted here, or a file's name."""
         if ref_doc_id in self._stored:
             return self._stored[ref_doc_id]
-        wanted = {ref_doc_id, name or _nodes.file_name(ref_doc_id, _TEXT)}
-        found = self._clients.sync.documents.list(self.dataset_id)
-        return next((document.id for document in found if document.id in wanted or document.name in wanted), None)
+        names = {ref_doc_id, name or _nodes.file_name(ref_doc_id, _TEXT)}
+        documents = self._clients.sync.documents.list(self.dataset_id)
+        return next((document.id for document in documents if document.id in names or document.name in names), None)
 
     def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> None:  # noqa: ARG002 - the base's
         """Delete a document with its chunks.
@@ -212,8 +212,8 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
             DocumentNotFoundError: There is no such document.
         """
         documents = self._clients.sync.documents
-        found = self._find(ref_doc_id) or documents.get(self.dataset_id, ref_doc_id).id
-        documents.delete(self.dataset_id, [found])
+        document_id = self._find(ref_doc_id) or documents.get(self.dataset_id, ref_doc_id).id
+        documents.delete(self.dataset_id, [document_id])
         self._stored.pop(ref_doc_id, None)
 
     def update_ref_doc(self, document: Document, **_: Any) -> None:
@@ -235,11 +235,11 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
             return changed
 
     def _changed(self, document: Document) -> bool:
-        found = self._find(document.id_, _file_name(document))
-        return found is None or self._clients.sync.documents.download(self.dataset_id, found) != _content(document)
+        document_id = self._find(document.id_, _file_name(document))
+        return document_id is None or self._clients.sync.documents.download(self.dataset_id, document_id) != _content(document)
 
     def _replace(self, documents: Sequence[Document]) -> None:
-        old = [found for document in documents if (found := self._find(document.id_, _file_name(document)))]
+        old = [old_id for document in documents if (old_id := self._find(document.id_, _file_name(document)))]
         if old:
             self._clients.sync.documents.delete(self.dataset_id, old)
         self._insert(documents)
@@ -281,12 +281,12 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
     # -- other shapes --------------------------------------------------------------------------------------------------------
 
     def as_retriever(self, **kwargs: Any) -> RAGFlowRetriever:
-        """Give a retriever over the dataset; the arguments are those of `RAGFlowRetriever`."""
+        """Return a retriever over the dataset; the arguments are those of `RAGFlowRetriever`."""
         kwargs.setdefault("callback_manager", self._callback_manager)
         return RAGFlowRetriever(self._clients.primary, dataset_ids=[self.dataset_id], **kwargs)
 
     def as_query_engine(self, llm: LLMType | None = None, **kwargs: Any) -> BaseQueryEngine:
-        """Give a query engine over the dataset.
+        """Return a query engine over the dataset.
 
         Args:
             llm: Let this LLM answer from what is retrieved; without one RAGFlow's own chat assistant answers.
@@ -300,7 +300,7 @@ class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
         return RetrieverQueryEngine.from_args(retriever, llm=answering, **others)
 
     def as_chat_engine(self, chat_mode: ChatMode | None = None, llm: LLMType | None = None, **kwargs: Any) -> BaseChatEngine:
-        """Give a chat engine over the dataset.
+        """Return a chat engine over the dataset.
 
         Args:
             chat_mode: How LlamaIndex's own engines chat, with `llm`.

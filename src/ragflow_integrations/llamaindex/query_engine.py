@@ -162,8 +162,8 @@ class RAGFlowQueryEngine(RAGFlowComponent, BaseQueryEngine):
         return {"class_name": type(self).__name__, "model": self._target.name, **self._target.all_options}
 
     def _begin(self, question: str) -> Turn:
-        asked = [ChatMessage(role=MessageRole.USER, content=question)]
-        trace = Trace(self, question, asked, self.to_payload(), self.callback_manager, streamed=self._streaming)
+        messages = [ChatMessage(role=MessageRole.USER, content=question)]
+        trace = Trace(self, question, messages, self.to_payload(), self.callback_manager, streamed=self._streaming)
         return Turn(question, None, trace, lambda _: None, streamed=self._streaming)
 
     def _question(self, turn: Turn, text: str) -> Question:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class RAGFlowToolSpec(RAGFlowComponent, BaseToolSpec):
-    """Tools for agents: `ragflow_search` in datasets, `ragflow_ask` an assistant; there is one for each that is named.
+    """Tools for agents: `ragflow_search` searches datasets, `ragflow_ask` asks an assistant; each if its target is named.
 
     A tool gives the model text and the program a `Response`: `tool_output.raw_output.source_nodes` are the sources, and
     LlamaIndex's own responses find them there. Every call stands alone.
