@@ -80,6 +80,8 @@ class Turn:
 
     def take(self, event: AnswerEvent) -> str:
         """Accept an event of the stream; return the text to show for it."""
+        if not self._stop:
+            return self._show(event)
         return "".join(self._show(part) for part in self._stop_filter.feed_event(event))
 
     def _show(self, event: AnswerEvent) -> str:
