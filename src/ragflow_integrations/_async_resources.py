@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         Dataset,
         Document,
         JsonValue,
+        LLMSettings,
         ParsingProgress,
+        PromptSettings,
         Session,
     )
 
@@ -37,7 +39,15 @@ class _Resource:
 
 
 class AsyncChats(_Resource):
-    """Chat assistants."""
+    """Chat assistants.
+
+    Attributes:
+        sessions: Their sessions.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        super().__init__(transport)
+        self.sessions = AsyncSessions(transport)
 
     async def create(
         self,
@@ -45,8 +55,8 @@ class AsyncChats(_Resource):
         *,
         dataset_ids: Sequence[str] = (),
         description: str | None = None,
-        llm: Mapping[str, JsonValue] | None = None,
-        prompt: Mapping[str, JsonValue] | None = None,
+        llm: LLMSettings | None = None,
+        prompt: PromptSettings | None = None,
     ) -> Chat:
         """Create a chat assistant.
 
@@ -54,11 +64,8 @@ class AsyncChats(_Resource):
             name: Unique name.
             dataset_ids: Datasets to answer from; none for a plain LLM chat.
             description: Free text.
-            llm: `llm_id` (or `model_name`), `temperature`, `top_p`, `presence_penalty`, `frequency_penalty`,
-                `max_tokens`.
-            prompt: `system`, `prologue`, `empty_response`, `quote`, `parameters` (older: `prompt`, `opener`, `show_quote`,
-                `variables`), `similarity_threshold`, `vector_similarity_weight` (or `keywords_similarity_weight`), `top_n`,
-                `top_k`, `rerank_id` (or `rerank_model`) and more.
+            llm: Settings of its LLM.
+            prompt: Settings of its prompt and its retrieval.
 
         Raises:
             InvalidRequestError: The name is taken, or a dataset has no parsed document.
@@ -94,8 +101,8 @@ class AsyncChats(_Resource):
         name: str | None = None,
         dataset_ids: Sequence[str] | None = None,
         description: str | None = None,
-        llm: Mapping[str, JsonValue] | None = None,
-        prompt: Mapping[str, JsonValue] | None = None,
+        llm: LLMSettings | None = None,
+        prompt: PromptSettings | None = None,
     ) -> Chat:
         """Change a chat assistant; what is not named stays, its datasets too (RAGFlow 0.22–0.24 would detach them).
 
@@ -384,8 +391,49 @@ class AsyncChunks(_Resource):
         await self._transport.run(datasets.delete_chunks(dataset_id, document_id, chunk_ids))
 
 
+class AsyncAgentSessions(_Resource):
+    """Sessions of agents: conversations the server keeps."""
+
+    async def create(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
+        """Create a session of an agent.
+
+        Args:
+            agent_id: The agent.
+            inputs: Values of its begin form, by name; up to 0.19.1 a session needs those that must be given.
+
+        Raises:
+            AgentNotFoundError: There is no such agent.
+            UnsupportedByServerError: The server is a 0.22, which runs no agent.
+        """
+        return await self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
+
+    async def get(self, agent_id: str, session_id: str) -> Session:
+        """Get a session of an agent with its messages.
+
+        Raises:
+            SessionNotFoundError: The agent has no such session.
+        """
+        return await self._transport.run(operations.get_agent_session(agent_id, session_id))
+
+    def list(self, agent_id: str) -> AsyncIterator[Session]:
+        """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
+        return self._transport.iterate(operations.list_agent_sessions(agent_id))
+
+    async def delete(self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False) -> None:
+        """Delete sessions of an agent: those named, or all of them when told so."""
+        await self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+
+
 class AsyncAgents(_Resource):
-    """Agents and their sessions. They are asked with `await client.ask(question, agent_id=…)` and `client.stream`."""
+    """Agents. They are asked with `await client.ask(question, agent_id=…)` and `client.stream`.
+
+    Attributes:
+        sessions: Their sessions.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        super().__init__(transport)
+        self.sessions = AsyncAgentSessions(transport)
 
     async def get(self, agent_id: str) -> Agent:
         """Get an agent.
@@ -408,32 +456,19 @@ class AsyncAgents(_Resource):
         return self._transport.iterate(operations.list_agents(title=title))
 
     async def create_session(self, agent_id: str, *, inputs: Mapping[str, JsonValue] | None = None) -> Session:
-        """Create a session of an agent.
-
-        Args:
-            agent_id: The agent.
-            inputs: Values of its begin form, by name; up to 0.19.1 a session needs those that must be given.
-
-        Raises:
-            AgentNotFoundError: There is no such agent.
-            UnsupportedByServerError: The server is a 0.22, which runs no agent.
-        """
-        return await self._transport.run(operations.create_agent_session(self._transport.profile, agent_id, inputs))
+        """Create a session of an agent; the same as `sessions.create`."""
+        return await self.sessions.create(agent_id, inputs=inputs)
 
     async def get_session(self, agent_id: str, session_id: str) -> Session:
-        """Get a session of an agent with its messages.
-
-        Raises:
-            SessionNotFoundError: The agent has no such session.
-        """
-        return await self._transport.run(operations.get_agent_session(agent_id, session_id))
+        """Get a session of an agent; the same as `sessions.get`."""
+        return await self.sessions.get(agent_id, session_id)
 
     def list_sessions(self, agent_id: str) -> AsyncIterator[Session]:
-        """Iterate over the sessions of an agent, the newest first, asking for pages as they are needed."""
-        return self._transport.iterate(operations.list_agent_sessions(agent_id))
+        """Iterate over the sessions of an agent; the same as `sessions.list`."""
+        return self.sessions.list(agent_id)
 
     async def delete_sessions(
         self, agent_id: str, session_ids: Sequence[str] | None = None, *, delete_all: bool = False
     ) -> None:
-        """Delete sessions of an agent: those named, or all of them when told so."""
-        await self._transport.run(operations.delete_agent_sessions(agent_id, session_ids, delete_all=delete_all))
+        """Delete sessions of an agent; the same as `sessions.delete`."""
+        await self.sessions.delete(agent_id, session_ids, delete_all=delete_all)

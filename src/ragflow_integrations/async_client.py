@@ -10,7 +10,6 @@ from ragflow_integrations._async_resources import (
     AsyncChunks,
     AsyncDatasets,
     AsyncDocuments,
-    AsyncSessions,
 )
 from ragflow_integrations._client_base import ClientBase
 from ragflow_integrations._http.async_stream import AsyncAnswerStream
@@ -79,7 +78,7 @@ class AsyncRAGFlowClient(ClientBase["aiohttp.ClientSession"]):
     def _connect(self) -> None:
         self._transport = AsyncTransport(self._settings, self._session)
         self.chats = AsyncChats(self._transport)
-        self.sessions = AsyncSessions(self._transport)
+        self.sessions = self.chats.sessions
         self.agents = AsyncAgents(self._transport)
         self.datasets = AsyncDatasets(self._transport)
         self.documents = AsyncDocuments(self._transport)

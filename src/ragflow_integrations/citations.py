@@ -4,8 +4,8 @@ RAGFlow marks a citation with `[ID:3]` (≥ 0.19.1) or `##3$$` (≤ 0.19.0, and 
 in `Reference.chunks`. LLMs also write `(ID:3)`, `[ID 3]`, `【ID:3】`; the server repairs these only in texts it
 decorates, so they are accepted here. Fenced code blocks are left alone.
 
-Styles: `"bracket"` shows `[4]` for index 3, so that `[n]` is `sources[n - 1]`; `"raw"` leaves the server's marker; `"none"`
-removes it with the blank before it.
+Styles: `"bracket"` shows `[4]` for index 3, so that `[n]` is `sources[n - 1]`, and leaves a marker that has no source as the
+model wrote it; `"raw"` leaves all markers; `"none"` removes them with the blank before them.
 
 Example:
     >>> from ragflow_integrations.citations import rewrite
@@ -123,16 +123,26 @@ class MarkerRewriter:
 
     Args:
         style: How markers are shown.
-        number_of: The number to show for the number a marker holds; default `key + 1`.
+        number_of: The number to show for the number a marker holds, None for a marker that has no source; default
+            `key + 1`.
+        waits: Whether it cannot be known yet if such a marker has a source. Then it is held back with all that follows,
+            until `finish`.
     """
 
-    def __init__(self, style: CitationStyle, number_of: Callable[[int], int] = lambda key: key + 1) -> None:
+    def __init__(
+        self,
+        style: CitationStyle,
+        number_of: Callable[[int], int | None] = lambda key: key + 1,
+        waits: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self._raw = style == "raw"
         self._full = _FULL_WITH_BLANKS if style == "none" else _FULL
         self._half = _HALF_WITH_BLANKS if style == "none" else _HALF
         self._bracket = style == "bracket"
         self._blanks = style == "none"
         self._number_of = number_of
+        self._waits = waits
+        self._waiting: list[str] = []
         self._pending = ""
         self._length = 0
         self._fence: _LineStart | None = None
@@ -141,13 +151,16 @@ class MarkerRewriter:
 
     def passes(self, piece: str) -> bool:
         """Whether a piece goes through as it is, being in the middle of an ordinary line; then it counts as fed."""
-        if self._pending or self._line is not None or self._fence or _SPECIAL[self._blanks].search(piece):
+        if self._pending or self._waiting or self._line is not None or self._fence or _SPECIAL[self._blanks].search(piece):
             return False
         self._length += len(piece)
         return True
 
     def feed(self, piece: str) -> str:
         """Take a piece; give the rewritten text that can no longer change."""
+        if self._waiting:
+            self._waiting.append(piece)
+            return ""
         text = self._pending + piece
         half = None if self._fence and "\n" not in text else self._half.search(text, max(0, len(text) - _LONGEST))
         keep = half.start() if half else len(text)
@@ -156,17 +169,30 @@ class MarkerRewriter:
 
     def finish(self) -> str:
         """Give what was held back."""
-        text, self._pending = self._pending, ""
-        return self._rewrite(text)
+        text = self.finish_waiting()
+        rest, self._pending = self._pending, ""
+        return text + self._rewrite(rest)
+
+    def finish_waiting(self) -> str:
+        """Give what was held back from a marker on that may have had no source; it is known by now."""
+        waiting, self._waiting = "".join(self._waiting), []
+        if waiting:
+            self._pending = ""
+            self._waits = lambda _: False
+        return self._rewrite(waiting)
 
     def _rewrite(self, text: str) -> str:
         if not self._fence and self._line is None and not _STARTS.search(text):
             self._length += len(text)
             return text
         out = []
-        for line in _LINES.findall(text):
-            out.append(self._copy(line) if self._fence else self._replace(line))
-            self._follow(line)
+        for line in _LINES.finditer(text):
+            out.append(self._copy(line[0]) if self._fence else self._replace(line[0]))
+            if self._waiting:
+                self._follow(line[0].removesuffix(self._waiting[0]))
+                self._waiting += (text[line.end() :], self._pending)
+                break
+            self._follow(line[0])
         return "".join(out)
 
     def _copy(self, text: str) -> str:
@@ -177,9 +203,16 @@ class MarkerRewriter:
         out = []
         at = 0
         for found in self._full.finditer(text):
-            out.append(self._copy(text[at : found.start()]))
             key = int(found[1] or found[2])
-            shown = found[0] if self._raw else f"[{self._number_of(key)}]" if self._bracket else ""
+            number = self._number_of(key) if self._bracket else None
+            if self._bracket and self._waits(key):
+                out.append(self._copy(text[at : found.start()]))
+                self._waiting = [text[found.start() :]]
+                return "".join(out)
+            if self._bracket and number is None:
+                continue
+            out.append(self._copy(text[at : found.start()]))
+            shown = found[0] if self._raw else f"[{number}]" if self._bracket else ""
             start = self._length
             out.append(self._copy(shown))
             self.markers.append(Marker(key, start, self._length))
@@ -204,8 +237,8 @@ class MarkerRewriter:
             self._fence = None
 
 
-def rewrite(text: str, style: CitationStyle, number_of: Callable[[int], int] = lambda key: key + 1) -> Rewritten:
-    """Show the markers of a whole text in a style."""
+def rewrite(text: str, style: CitationStyle, number_of: Callable[[int], int | None] = lambda key: key + 1) -> Rewritten:
+    """Show the markers of a whole text in a style; see `MarkerRewriter`."""
     rewriter = MarkerRewriter(style, number_of)
     shown = rewriter.feed(text) + rewriter.finish()
     return Rewritten(shown, tuple(rewriter.markers))
@@ -294,4 +327,43 @@ def strip_markers(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:
     return rewrite("".join(out), "none").text
 
 
-__all__ = ["CitationStyle", "Marker", "MarkerRewriter", "Rewritten", "check_style", "cite", "rewrite", "strip_markers"]
+#: Numbers in brackets that stand where citations do: behind a blank or a sign of punctuation, and in front of no link.
+_NUMBERS = re.compile(r"(?<=[^\s\[])[ \t]{0,4}(?:\[\d{1,3}\][ \t]{0,2})*\[\d{1,3}\](?![\w(:\[])")
+_NUMBER = re.compile(r"\d+")
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+
+
+def strip_numbers(text: str, most: int, *, glued: bool = True) -> str:
+    """Remove numbers that are citations of style `"bracket"` from a text of which no spans are known.
+
+    What is no citation stays: code, links, numbers above `most`.
+
+    Args:
+        text: Text of an assistant turn.
+        most: How many sources it can have had.
+        glued: Whether a number right behind a Latin word is a citation, too, and not an index as in `list[1]`.
+    """
+
+    def without(run: re.Match[str]) -> str:
+        before = text_part[run.start() - 1] if not run[0][0].isspace() else " "
+        if not glued and before.isascii() and (before.isalnum() or before in "_)]"):
+            return run[0]
+        return "" if all(1 <= int(number) <= most for number in _NUMBER.findall(run[0])) else run[0]
+
+    parts = []
+    for index, text_part in enumerate(_CODE.split(text)):
+        parts.append(text_part if index % 2 else _NUMBERS.sub(without, text_part))
+    return "".join(parts)
+
+
+__all__ = [
+    "CitationStyle",
+    "Marker",
+    "MarkerRewriter",
+    "Rewritten",
+    "check_style",
+    "cite",
+    "rewrite",
+    "strip_markers",
+    "strip_numbers",
+]

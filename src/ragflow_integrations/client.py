@@ -16,7 +16,6 @@ from ragflow_integrations._resources import (
     Chunks,
     Datasets,
     Documents,
-    Sessions,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class RAGFlowClient(ClientBase["requests.Session"]):
     def _connect(self) -> None:
         self._transport = Transport(self._settings, self._session)
         self.chats = Chats(self._transport)
-        self.sessions = Sessions(self._transport)
+        self.sessions = self.chats.sessions
         self.agents = Agents(self._transport)
         self.datasets = Datasets(self._transport)
         self.documents = Documents(self._transport)

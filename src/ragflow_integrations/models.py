@@ -105,6 +105,82 @@ class CompletionOptions(TypedDict, total=False):
     agent_steps: bool
 
 
+class LLMSettings(TypedDict, total=False):
+    """Settings of a chat assistant's LLM, as written and read.
+
+    Attributes:
+        llm_id: The LLM, as RAGFlow names it, such as `"gpt-4o@OpenAI"`.
+        temperature: Sampling temperature.
+        top_p: Nucleus sampling.
+        presence_penalty: Presence penalty.
+        frequency_penalty: Frequency penalty.
+        max_tokens: Longest answer, in tokens.
+        model_name: `llm_id`, as RAGFlow ≤ 0.24 names it; accepted, never read.
+    """
+
+    llm_id: str
+    temperature: float
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
+    max_tokens: int
+    model_name: str
+
+
+class PromptSettings(TypedDict, total=False):
+    """Settings of a chat assistant's prompt and retrieval, as written and read.
+
+    Attributes:
+        system: System prompt; `{knowledge}` stands for the chunks found.
+        prologue: First message of each session.
+        empty_response: Answer if nothing is found; empty lets the LLM answer.
+        quote: Whether answers cite.
+        parameters: Variables of the system prompt: `[{"key": "knowledge", "optional": False}, …]`.
+        refine_multiturn: Let an LLM rewrite a follow-up question by the history.
+        keyword: Let an LLM add keywords to the question.
+        use_kg: Use the knowledge graph.
+        reasoning: Deep research: a truth value, or a level on 0.27.
+        cross_languages: Languages the question is translated to.
+        toc_enhance: Use tables of contents.
+        tts: Text to speech.
+        similarity_threshold: Drop chunks below, 0 … 1.
+        vector_similarity_weight: Share of the embedding's score, 0 … 1; the keywords have the rest.
+        top_n: Chunks given to the LLM.
+        top_k: Vector candidates considered.
+        rerank_id: Rerank model.
+        prompt: `system`, as RAGFlow ≤ 0.24 names it; accepted, never read. So are the next five.
+        opener: `prologue`.
+        show_quote: `quote`.
+        variables: `parameters`.
+        rerank_model: `rerank_id`.
+        keywords_similarity_weight: the other part of 1 to `vector_similarity_weight`.
+    """
+
+    system: str
+    prologue: str
+    empty_response: str
+    quote: bool
+    parameters: Sequence[JsonObject]
+    refine_multiturn: bool
+    keyword: bool
+    use_kg: bool
+    reasoning: bool | int
+    cross_languages: Sequence[str]
+    toc_enhance: bool
+    tts: bool
+    similarity_threshold: float
+    vector_similarity_weight: float
+    top_n: int
+    top_k: int
+    rerank_id: str
+    prompt: str
+    opener: str
+    show_quote: bool
+    variables: Sequence[JsonObject]
+    rerank_model: str
+    keywords_similarity_weight: float
+
+
 class RetrievalOptions(TypedDict, total=False):
     """Options of one search. One that the server cannot honour raises `UnsupportedByServerError`; none is dropped.
 
@@ -458,15 +534,8 @@ class Chat:
         name: Unique name.
         description: Free text.
         dataset_ids: Datasets it answers from; empty for a plain LLM chat.
-        llm_id: LLM it uses.
-        llm: Generation settings (`temperature`, `top_p`, `max_tokens` …).
-        system_prompt: Prompt with `{knowledge}`.
-        opener: First message of each session.
-        empty_response: Said when nothing is found; empty lets the LLM answer.
-        quote: Whether it cites.
-        similarity_threshold: Chunks below are dropped.
-        vector_similarity_weight: Share of the embedding's score; the keywords have the rest.
-        top_n: Chunks given to the LLM.
+        llm: Settings of its LLM.
+        prompt: Settings of its prompt and its retrieval.
         created_at: Seconds since 1970.
         updated_at: Seconds since 1970.
         raw: The server's object.
@@ -476,18 +545,36 @@ class Chat:
     name: str
     description: str = ""
     dataset_ids: tuple[str, ...] = ()
-    llm_id: str | None = None
-    llm: JsonObject = field(default_factory=dict, hash=False)
-    system_prompt: str = ""
-    opener: str = ""
-    empty_response: str = ""
-    quote: bool = True
-    similarity_threshold: float | None = None
-    vector_similarity_weight: float | None = None
-    top_n: int | None = None
+    llm: LLMSettings = field(default_factory=LLMSettings, hash=False)
+    prompt: PromptSettings = field(default_factory=PromptSettings, hash=False)
     created_at: float | None = None
     updated_at: float | None = None
     raw: JsonObject = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def llm_id(self) -> str | None:
+        """Its LLM."""
+        return self.llm.get("llm_id")
+
+    @property
+    def similarity_threshold(self) -> float | None:
+        """Chunks below are dropped, 0 … 1."""
+        return self.prompt.get("similarity_threshold")
+
+    @property
+    def top_n(self) -> int | None:
+        """Chunks given to the LLM."""
+        return self.prompt.get("top_n")
+
+    @property
+    def empty_response(self) -> str:
+        """Answer if nothing is found; empty lets the LLM answer."""
+        return self.prompt.get("empty_response", "")
+
+    @property
+    def quote(self) -> bool:
+        """Whether answers cite."""
+        return self.prompt.get("quote", True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -643,8 +730,10 @@ __all__ = [
     "InputRequest",
     "JsonObject",
     "JsonValue",
+    "LLMSettings",
     "Message",
     "ParsingProgress",
+    "PromptSettings",
     "ReasoningDelta",
     "ReasoningEffort",
     "Reference",

@@ -85,11 +85,10 @@ def _openai(events: list[dict[str, Any]], *, ended: bool) -> Expected:
     # 0.25 says everything a second time.
     if len(pieces) > 1 and _bare(pieces[-1]) == _bare("".join(pieces[:-1])):
         pieces = pieces[-1:]
-    # 0.17 says the end a second time, if it puts citations in.
-    if not any("reasoning_content" in choice["delta"] for event in events for choice in event["choices"]) and len(pieces) > 1:
-        last = _bare(pieces[-1])
-        if last and _bare("".join(pieces[:-1])).endswith(last):
-            pieces = pieces[:-1]
+    # 0.17 repeats as much of the end as the markers that it inserted are long.
+    first = events[0]["choices"][0]["delta"]
+    if len(pieces) > 1 and "reasoning_content" not in first and "".join(pieces[:-1]).endswith(pieces[-1]):
+        pieces = pieces[:-1]
     return _finish(final or "".join(pieces), thought, chunks, ended=ended, usage=usage)
 
 

@@ -51,7 +51,7 @@ def test_chats(served: Served) -> None:
     got = served.do(lambda client: client.chats.get(made.id))
     assert got.id == made.id
     assert got.dataset_ids == (dataset,)
-    assert (got.opener, got.empty_response, got.top_n) == ("Hello!", "Nothing.", 4)
+    assert (got.prompt["prologue"], got.empty_response, got.prompt["top_n"]) == ("Hello!", "Nothing.", 4)
     assert got.llm["temperature"] == 0.3
     assert served.do(lambda client: client.chats.find(name)).id == made.id
     assert made.id in [chat.id for chat in served.do(lambda client: client.chats.list())]
@@ -81,7 +81,7 @@ def test_old_and_new_names_make_the_same_chat(served: Served) -> None:
     for prompt in (old, new):
         made = served.do(lambda client, prompt=prompt: client.chats.create(unique("Names"), prompt=prompt))
         got = served.do(lambda client, made=made: client.chats.get(made.id))
-        seen.append((got.system_prompt, got.opener, got.quote))
+        seen.append((got.prompt["system"], got.prompt["prologue"], got.quote))
         served.do(lambda client, made=made: client.chats.delete([made.id]))
     assert seen == [("Use {knowledge}", "Hello!", False)] * 2
 
@@ -93,12 +93,17 @@ def test_an_update_leaves_the_rest(served: Served) -> None:
     )
     name = unique("After")
     changed = served.do(lambda client: client.chats.update(made.id, name=name))
-    assert (changed.name, changed.dataset_ids, changed.opener, changed.top_n) == (name, (dataset,), "Hello!", 3)
+    assert (changed.name, changed.dataset_ids, changed.prompt["prologue"], changed.prompt["top_n"]) == (
+        name,
+        (dataset,),
+        "Hello!",
+        3,
+    )
     llm: dict[str, Any] = {"temperature": 0.9}
     if not served.within((0, 18, 0)):
         llm["model_name"] = "emulated-chat"  # 0.17.2 takes no name with a factory behind it
     changed = served.do(lambda client: client.chats.update(made.id, prompt={"prologue": "Hi!"}, llm=llm))
-    assert (changed.name, changed.dataset_ids, changed.opener) == (name, (dataset,), "Hi!")
+    assert (changed.name, changed.dataset_ids, changed.prompt["prologue"]) == (name, (dataset,), "Hi!")
     assert changed.llm["temperature"] == 0.9
     assert served.do(lambda client: client.chats.update(made.id, dataset_ids=[])).dataset_ids == ()
     assert isinstance(served.driver.fails(lambda client: client.chats.update("0" * 32, name="x")), ChatNotFoundError)

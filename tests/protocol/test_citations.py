@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragflow_integrations import Chunk
+from ragflow_integrations import Chunk, Message, Reference
+from ragflow_integrations._protocol.history import history
 from ragflow_integrations.citations import CitationStyle, MarkerRewriter, cite, rewrite, strip_markers
 
 PARTS = st.lists(
@@ -19,6 +20,24 @@ PARTS = st.lists(
     ), max_size=30
 ).map("".join)  # fmt: skip
 STYLES: tuple[CitationStyle, ...] = ("bracket", "raw", "none")
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=PARTS, cuts=st.lists(st.integers(0, 200), max_size=20), sources=st.integers(0, 14), bound=st.integers(0, 14))
+def test_what_waits_for_its_source_comes_at_the_end(text: str, cuts: list[int], sources: int, bound: int) -> None:
+    known: list[int] = []  # how many sources there are, when it is known
+
+    def number(key: int) -> int | None:
+        return key + 1 if key < max(bound, *known, 0) else None
+
+    rewriter = MarkerRewriter("bracket", number, lambda key: key >= bound and not known)
+    places = sorted({0, *(min(place, len(text)) for place in cuts), len(text)})
+    shown = "".join([rewriter.feed(text[start:end]) for start, end in pairwise(places)])
+    known.append(sources)
+    shown += rewriter.finish()
+    whole = rewrite(text, "bracket", number)
+    assert shown == whole.text
+    assert rewriter.markers == list(whole.markers)
 
 
 @settings(max_examples=300, deadline=None)
@@ -131,3 +150,27 @@ def test_markers_are_taken_out_of_a_history() -> None:
     assert strip_markers("A [1]. B [2].", [(2, 5), (9, 12)]) == "A. B."
     assert strip_markers("A [1].", [(2, 99), (5, 2)]) == "A [1]."
     assert strip_markers("A.", [(1, 1)]) == "A."
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("It lasts a week [1].", "It lasts a week."),
+        ("It lasts [1][2], [3] then.", "It lasts, then."),
+        ("电池可用一年[1]。", "电池可用一年。"),
+        ("Take `a[1]` and a[1].", "Take `a[1]` and a[1]."),
+        ("```\nx = [1]\n```\nDone [2].", "```\nx = [1]\n```\nDone."),
+        ("See [1](https://x.org) and [31].", "See [1](https://x.org) and [31]."),
+        ("[1] Smith\n[2] Jones", "[1] Smith\n[2] Jones"),
+    ],
+)
+def test_numbers_that_are_citations_are_removed_from_history(text: str, kept: str) -> None:
+    (turn, _) = history([{"role": "assistant", "content": text}, {"role": "user", "content": "And?"}])
+    assert turn == {"role": "assistant", "content": kept}
+
+
+def test_a_reference_tells_which_numbers_are_citations() -> None:
+    found = Reference(chunks=(Chunk(id="a"), Chunk(id="b")))
+    message = Message(role="assistant", content="One[1]. Two [2]. Three [3].", reference=found)
+    (turn, _) = history([message, Message(role="user", content="And?")])
+    assert turn == {"role": "assistant", "content": "One. Two. Three [3]."}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, TextDelta
@@ -36,14 +36,13 @@ def read(pieces: list[str], keys: set[int], early: set[int]) -> tuple[str, Answe
 
 
 @settings(max_examples=300, deadline=None)
-@given(words=st.lists(WORDS, max_size=14), size=st.integers(1, 9), keys=KEYS, data=st.data())
-def test_pieces_and_text_agree_and_numbers_have_sources(
-    words: list[str], size: int, keys: set[int], data: st.DataObject
-) -> None:
+@example(words=["[ID:5]", "```\n", "```\n", "[ID:5]"], size=1, keys=set(), early=set())
+@example(words=["[ID:5]", "```\n", "```\n", "[ID:41]"], size=1, keys={41}, early=set())
+@given(words=st.lists(WORDS, max_size=14), size=st.integers(1, 9), keys=KEYS, early=KEYS)
+def test_pieces_and_text_agree_and_numbers_have_sources(words: list[str], size: int, keys: set[int], early: set[int]) -> None:
     text = "".join(words)
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    early = data.draw(st.sets(st.sampled_from(sorted(keys)))) if keys else set()
-    shown, answer = read(pieces, keys, early)
+    shown, answer = read(pieces, keys, early & keys)
     assert shown == answer.text
     assert read([text], keys, set())[1].text == answer.text
     for cited in answer.citations:

@@ -78,6 +78,7 @@ def cut_off(settings: Settings, reader: AnswerReader, problem: BaseException, *,
     """A stream broke or fell silent."""
     if silent and not reader.began:
         return read_timeout(settings)
+    reader.release()
     why = f"fell silent for {settings.timeout.read:g} s" if silent else f"broke ({type(problem).__name__})"
     return StreamInterruptedError(
         f"The answer was cut off: the connection {why}. The text so far is in `partial`.", partial=reader.partial

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations._protocol import completions, question_options
+from ragflow_integrations._protocol.history import history
 from ragflow_integrations._protocol.http import Open, Operation, Wait
 from ragflow_integrations.errors import NotFoundError, RAGFlowError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._protocol.compat.server_version import Profile
-    from ragflow_integrations._protocol.completions import Completion, Prepare
+    from ragflow_integrations._protocol.completion import Completion, Prepare
     from ragflow_integrations._protocol.http import Subject
     from ragflow_integrations.models import AnswerEvent, CompletionOptions, JsonObject, Message
 
@@ -77,10 +78,10 @@ def stateless(
         InvalidArgumentError: An argument is missing, malformed or contradicts another.
     """
     target = completions.target(chat_id, None)
-    history, checked = completions.history(messages), question_options.check(options, "stateless")
+    written, checked = history(messages), question_options.check(options, "stateless")
 
     def prepare() -> Operation[Completion]:
-        return completions.stateless(profile, history, asked=target, stream=stream, options=checked)
+        return completions.stateless(profile, written, asked=target, stream=stream, options=checked)
 
     return _ask(profile, prepare, stream=stream)
 
@@ -97,6 +98,9 @@ def _ask(profile: Profile, prepare: Prepare, *, stream: bool, on_close: Callable
                 return (yield Open(completion, gather=True))
             return completion.answer((yield completion.request))
         except RAGFlowError as error:
+            answer = yield from completion.answer_of(error, profile)
+            if answer is not None:
+                return answer
             second = completion.second_try(error, profile, prepare)
             if second is None:
                 raise
@@ -113,7 +117,7 @@ def settle(completion: Completion, reader: AnswerReader) -> Operation[list[Answe
     events: list[AnswerEvent] = []
     if not reader.in_doubt:
         try:
-            if completion.is_whole is not None and (yield from completion.is_whole()):
+            if completion.explain_cut is not None and (yield from completion.explain_cut(reader)):
                 events += reader.complete()
         except NotFoundError as missing:
             reader.error = missing

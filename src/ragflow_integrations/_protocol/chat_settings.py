@@ -6,7 +6,7 @@ One body serves every release that creates: ≤ 0.24 honour the new form too, an
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._protocol import arguments, wire
 from ragflow_integrations.errors import InvalidArgumentError
@@ -14,7 +14,7 @@ from ragflow_integrations.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ragflow_integrations.models import JsonValue
+    from ragflow_integrations.models import JsonObject, JsonValue, LLMSettings, PromptSettings
 
     Check = Callable[[str, object], object]
 
@@ -48,6 +48,37 @@ _TOP_LEVEL = {
 }
 
 
+_OLD_PROMPT = {
+    "system": "prompt",
+    "prologue": "opener",
+    "quote": "show_quote",
+    "parameters": "variables",
+    # These releases store the weight given for the keywords as the embedding's (docs/protocol.md, "Chat assistant bodies").
+    "vector_similarity_weight": "keywords_similarity_weight",
+    "rerank_id": "rerank_model",
+}
+
+
+def read(data: JsonObject) -> tuple[LLMSettings, PromptSettings]:
+    """Read settings of a chat assistant: `llm` and `prompt` up to 0.24, `llm_setting` and `prompt_config` from 0.25 on."""
+    llm = wire.mapping(data, "llm_setting", "llm")
+    llm_settings: dict[str, JsonValue] = {name: llm[name] for name in arguments.GENERATION if llm.get(name) is not None}
+    llm_id = wire.text_or_none(data, "llm_id") or wire.text_or_none(llm, "model_name")
+    if llm_id is not None:
+        llm_settings["llm_id"] = llm_id
+    config = wire.mapping(data, "prompt_config", "prompt")
+    prompt: dict[str, JsonValue] = {}
+    for name in dict.fromkeys((*_PROMPT_CONFIG.values(), *_TOP_LEVEL.values())):
+        old = _OLD_PROMPT.get(name, name)
+        value = next((value for value in (data.get(name), config.get(name), config.get(old)) if value is not None), None)
+        if value is not None:
+            prompt[name] = value
+    keywords = wire.number(config, "keywords_similarity_weight")
+    if keywords is not None:
+        prompt["vector_similarity_weight"] = 1 - keywords
+    return cast("LLMSettings", llm_settings), cast("PromptSettings", prompt)
+
+
 def _list(name: str, value: object) -> object:
     if not isinstance(value, list | tuple):
         raise InvalidArgumentError(name, f"must be a list, not {type(value).__name__}")
@@ -66,7 +97,7 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-def body(llm: Mapping[str, JsonValue] | None, prompt: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+def body(llm: LLMSettings | None, prompt: PromptSettings | None) -> dict[str, JsonValue]:
     """Write settings as the server reads them.
 
     Raises:
@@ -88,7 +119,7 @@ def body(llm: Mapping[str, JsonValue] | None, prompt: Mapping[str, JsonValue] | 
 _KNOWN = {"llm": (*_MODEL, *arguments.GENERATION), "prompt": (*_PROMPT_CONFIG, *_TOP_LEVEL)}
 
 
-def _renamed(what: str, given: Mapping[str, JsonValue] | None, names: Mapping[str, str]) -> dict[str, JsonValue]:
+def _renamed(what: str, given: LLMSettings | PromptSettings | None, names: Mapping[str, str]) -> dict[str, JsonValue]:
     """Take those settings that have names here, checked, under their new names."""
     if given is None:
         return {}
@@ -104,15 +135,6 @@ def _renamed(what: str, given: Mapping[str, JsonValue] | None, names: Mapping[st
     return {new: settings[name] for new, name in found.items()}
 
 
-_OLD_PROMPT = {
-    "system": "prompt",
-    "prologue": "opener",
-    "quote": "show_quote",
-    "parameters": "variables",
-    # These releases store the weight given for the keywords as the embedding's (docs/protocol.md, "Chat assistant bodies").
-    "vector_similarity_weight": "keywords_similarity_weight",
-    "rerank_id": "rerank_model",
-}
 _OLD_TOP_LEVEL = ("name", "description", "dataset_ids")
 
 

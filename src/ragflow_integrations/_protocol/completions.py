@@ -8,9 +8,9 @@ take it to the native route of ≥ 0.27.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from ragflow_integrations._protocol import (
     agents,
@@ -18,31 +18,25 @@ from ragflow_integrations._protocol import (
     metadata_filters,
     operations,
     question_options,
-    retrieval,
     scope,
-    wire,
+    whole_answers,
 )
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
 from ragflow_integrations._protocol.compat import features, pairs, server_version
-from ragflow_integrations._protocol.http import Operation, Request, Subject, UnfinishedReply, path
-from ragflow_integrations.citations import strip_markers
+from ragflow_integrations._protocol.completion import Completion, session_exists
+from ragflow_integrations._protocol.history import history
+from ragflow_integrations._protocol.http import Operation, Request, Subject, path
 from ragflow_integrations.errors import (
     AgentNotFoundError,
-    APIError,
     ChatNotFoundError,
     InvalidArgumentError,
-    RAGFlowError,
-    ServerError,
-    UnsupportedByServerError,
 )
-from ragflow_integrations.models import Answer, CitationStyle, CompletionOptions, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ragflow_integrations._protocol.compat.server_version import Profile
     from ragflow_integrations._protocol.metadata_filters import Group
-    from ragflow_integrations.models import JsonObject, JsonValue, RetrievalOptions
+    from ragflow_integrations.models import CompletionOptions, JsonValue, Message
 
 #: Stateless options that only the native route has.
 _NATIVE_ONLY = ("document_ids", "reasoning_effort", "internet")
@@ -57,108 +51,6 @@ def target(chat_id: str | None, agent_id: str | None) -> Subject:
     if arguments.exactly_one(chat_id=chat_id, agent_id=agent_id) == "chat_id":
         return Subject("chat assistant", arguments.text("chat_id", chat_id), ChatNotFoundError)
     return Subject("agent", arguments.text("agent_id", agent_id), AgentNotFoundError)
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A question ready to be sent.
-
-    Attributes:
-        request: The request.
-        route: Format of the reply.
-        style: Citation style.
-        session_id: The session asked, None for a stateless answer.
-        stream: Whether the reply is streamed, whatever the caller wants.
-        is_whole: Tells whether a stream that was cut off lacks nothing but its end, or raises what it was cut off for; None if
-            neither happens.
-        may_be_cut: Whether an empty reply may be the first event of deep research instead of the answer; only the native route
-            marks it.
-        first_event_may_be_whole: Whether a reply that is marked as unfinished may be an answer all the same.
-        agent_steps: Whether the nodes of an agent are told of.
-        run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
-        session_object: Reads the session of an agent after a run that is in doubt; None if nothing else is.
-        is_second: Whether it is the second form of a question whose first failed.
-    """
-
-    request: Request
-    route: Route
-    style: CitationStyle
-    session_id: str | None
-    stream: bool
-    is_whole: Callable[[], Operation[bool]] | None = None
-    may_be_cut: bool = False
-    first_event_may_be_whole: bool = False
-    is_second: bool = False
-    agent_steps: bool = False
-    run_is_hidden: bool = False
-    session_object: Callable[[], Operation[JsonObject]] | None = None
-
-    def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
-        """Make the reader of a streamed reply."""
-        return AnswerReader(self._about(), status=status, headers=headers, coalesce=coalesce)
-
-    def answer(self, body: JsonObject) -> Answer:
-        """Read a reply that does not stream."""
-        answer = whole_answer(self._about(), body)
-        data = wire.mapping(body, "data")
-        # The text for "nothing was found" is whole and marked so from 0.26.4 on
-        # [03_completion_nonstream_no_knowledge_empty_response].
-        if data.get("final") is False and not self.first_event_may_be_whole:
-            raise UnfinishedReply("The server sent only the beginning of an answer (`final: false`). Ask for a stream instead.")
-        if self.may_be_cut and not answer.text:
-            raise UnfinishedReply("The server sent an empty answer, which may be the beginning of deep research.")
-        return answer
-
-    def _about(self) -> Asked:
-        return Asked(self.route, self.request, self.style, self.session_id, self.agent_steps, self.run_is_hidden)
-
-    def _after_looking_for_session(self, error: RAGFlowError) -> Operation[Completion]:
-        if self.is_whole is not None:
-            yield from self.is_whole()
-        raise error
-
-    def second_try(self, error: RAGFlowError, profile: Profile, prepare: Prepare) -> Operation[Completion] | None:
-        """Return what to ask instead after a failure that another form of the same question avoids; None if there is none.
-
-        Nothing has been stored then: the server refused the form, or the question has no session.
-
-        Args:
-            error: The failure.
-            profile: What is known of the server; it learns from a refusal.
-            prepare: What prepared this question.
-        """
-        body = self.request.json or {}
-        if self.is_second:
-            return None
-        if "question" in body and isinstance(error, APIError) and "missing: messages" in error.message:
-            profile.take(profile.known.narrowed(*features.MESSAGES_ONLY.span))
-            return _second(prepare())
-        if self.session_id is None and not self.stream and isinstance(error, UnfinishedReply):
-            return _second(_ready(replace(self, request=replace(self.request, json={**body, "stream": True}), stream=True)))
-        if self.route == "agent" and self.session_id is not None and isinstance(error, ServerError):
-            return self._after_looking_for_session(error)
-        if body.get("reference") is True and isinstance(error, APIError) and _REFERENCE_LACKING in error.message:
-            extra = {**wire.mapping(body, "extra_body"), "reference": False}
-            plain = {**body, "reference": False, "extra_body": extra}
-            return _second(_ready(replace(self, request=replace(self.request, json=plain))))
-        return None
-
-
-Prepare: TypeAlias = "Callable[[], Operation[Completion]]"
-#: What 0.20.0–0.23.1 say about a stateless answer without a reference, if references were asked for.
-_REFERENCE_LACKING = "'list' object has no attribute 'get'"
-
-
-def _second(operation: Operation[Completion]) -> Operation[Completion]:
-    """Mark the second form of a question: there is no third."""
-    completion = yield from operation
-    return replace(completion, is_second=True)
-
-
-def _ready(completion: Completion) -> Operation[Completion]:
-    """Return a question that needs no preparation, as an operation."""
-    return completion
-    yield  # makes it a generator
 
 
 def check_turn(
@@ -210,8 +102,10 @@ def begin(
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
-    if "model" in options and not all(question_options.generation(options).values()):
-        yield from server_version.require(profile, features.ZERO_SETTINGS)
+    zero = next((name for name, value in question_options.generation(options).items() if value == 0), None)
+    if "model" in options and zero is not None:
+        what = f"`{zero}` of 0 beside `model` in a session"
+        yield from server_version.require(profile, replace(features.ZERO_SETTINGS, what=what))
     if not of_agent:
         options = yield from _within_filters(profile, asked, options)
     if session_id is not None:
@@ -272,7 +166,7 @@ def turn(
             style,
             session_id,
             stream=True,
-            is_whole=partial(_session_exists, asked.id, session_id),
+            explain_cut=lambda _: session_exists(asked.id, session_id),
             agent_steps=options.get("agent_steps", False),
             run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
             session_object=partial(agents.session_object, asked.id, session_id, workflow=True),
@@ -283,23 +177,31 @@ def turn(
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
     yield from _native_only(profile, body, options)
+    yield from whole_answers.check_research_off(profile, asked, options)
     only_messages = yield from server_version.takes_only_messages(profile)
-    may_be_cut = not stream and not only_messages
-    if (may_be_cut or options.get("reasoning_effort") == "off") and (yield from _researches(profile, asked, options)):
-        stream = True
-        body["stream"] = True
+    gathered = not stream and (only_messages or (yield from whole_answers.researches(profile, asked.id, options)))
+    stream = stream or gathered
+    body["stream"] = stream
     if only_messages:
         del body["question"]
-        stream = True
         session = yield from operations.get_session(asked.id, session_id)
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
-        body |= {"messages": [*stored, {"role": "user", "content": question}], "stream": stream}
+        body |= {"messages": [*stored, {"role": "user", "content": question}]}
     request = Request(
         "POST", path("chats", asked.id, "completions"), json=body, subject=asked, part=operations.session_subject(session_id)
     )
     first = profile.known.supports(features.NOTHING_FOUND_UNFINISHED) is True
-    return Completion(request, "native", style, session_id, stream, first_event_may_be_whole=first)
+    return Completion(
+        request,
+        "native",
+        style,
+        session_id,
+        stream,
+        gathered=gathered,
+        max_chunks=whole_answers.max_chunks(profile, asked, options),
+        first_event_may_be_whole=first,
+    )
 
 
 def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
@@ -321,22 +223,42 @@ def stateless(
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
     options = yield from _stateless_filters(profile, asked, options)
     yield from _require(profile, features.STATELESS_FEATURES, options)
-    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **question_options.generation(options)}
     style = options.get("citation_style", "bracket")
+    # A server that has not told its release is not asked for it, so that an empty reply is in doubt. So it is if the
+    # assistant was seen before, since its switch may be on by now.
+    cuts = profile.known.supports(features.RESEARCH_CUT)
+    before = profile.assistants.get(asked.id)
+    ask_first = cuts is True or (cuts is None and before is not None and before.researches)
+    gathered = not stream and ask_first and (yield from whole_answers.researches(profile, asked.id, options))
+    may_be_cut = not stream and not gathered and (cuts is None or (cuts and before is not None))
+    seen = profile.assistants.get(asked.id)
+    stream = stream or gathered
+    max_chunks = whole_answers.max_chunks(profile, asked, options)
+    body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **question_options.generation(options)}
     if not any(name in options for name in _NATIVE_ONLY):
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
-        # cite without it.
-        extra: dict[str, JsonValue] = {"reference": True, "reference_metadata": {"include": True}}
+        # cite without it. 0.20–0.23.1 fail over it if there is nothing to cite, as with an assistant that cites nothing.
+        may_lack = profile.known.supports(features.REFERENCE_NEEDED) is not False
+        references = not may_lack or seen is None or seen.cites
+        extra: dict[str, JsonValue] = {"reference": references, "reference_metadata": {"include": True}}
         if condition := _condition(options):
             extra["metadata_condition"] = condition.for_server()
         # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
-        body |= {"model": options.get("model", "model"), "reference": True, "extra_body": extra}
+        body |= {"model": options.get("model", "model"), "reference": references, "extra_body": extra}
         where = path("chats_openai", asked.id, "chat", "completions")
         request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-        may_lack = stream and profile.known.supports(features.REFERENCE_NEEDED) is not False
-        is_whole = partial(_lacks_only_reference, profile, asked, messages) if may_lack else None
-        may_be_cut = not stream and profile.known.supports(features.RESEARCH_CUT) is not False
-        return Completion(request, "openai", style, None, stream, is_whole, may_be_cut=may_be_cut)
+        explain_cut = partial(whole_answers.lacks_only_reference, profile, asked, messages)
+        return Completion(
+            request,
+            "openai",
+            style,
+            None,
+            stream,
+            explain_cut=explain_cut if may_lack and references else None,
+            gathered=gathered,
+            max_chunks=max_chunks,
+            may_be_cut=may_be_cut,
+        )
     body |= {"pass_all_history_messages": True, "store_history_messages": False, "reference_metadata": {"include": True}}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -345,7 +267,9 @@ def stateless(
     yield from _native_only(profile, body, options)
     where = path("chats", asked.id, "completions")
     request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
-    return Completion(request, "native", style, None, stream, first_event_may_be_whole=True)  # ≥ 0.27
+    return Completion(
+        request, "native", style, None, stream, gathered=gathered, max_chunks=max_chunks, first_event_may_be_whole=True
+    )  # ≥ 0.27
 
 
 def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
@@ -367,61 +291,6 @@ def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOpti
     return options
 
 
-def _session_exists(agent_id: str, session_id: str) -> Operation[bool]:
-    """Look whether a run without an answer is of a session that does not exist: 0.20.0–0.25.0 do not say so.
-
-    Returns:
-        False: the run itself has failed.
-
-    Raises:
-        SessionNotFoundError: The agent has no such session.
-    """
-    yield from agents.session_object(agent_id, session_id, workflow=False)
-    return False
-
-
-def _researches(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[bool]:
-    """Tell whether the server will do deep research, on those releases that must be asked for a stream then.
-
-    Raises:
-        UnsupportedByServerError: `reasoning_effort="off"`, and the assistant's own switch is on, which wins there.
-    """
-    effort = options.get("reasoning_effort")
-    if effort not in (None, "off"):
-        return (yield from server_version.may_be(profile, features.RESEARCH_CUT))
-    if not (yield from server_version.may_be(profile, features.RESEARCH_CUT)):
-        return False
-    chat = yield from operations.get_chat(asked.id)
-    switched_on = bool(wire.mapping(chat.raw, "prompt_config", "prompt").get("reasoning"))
-    if switched_on and effort == "off":
-        raise UnsupportedByServerError(
-            f'`reasoning_effort="off"` needs RAGFlow 0.27.0 or newer if the assistant\'s "Reasoning" switch is on, as it is of '
-            f"{chat.name!r}; this server is {profile.known}. Turn the switch off.",
-            feature='`reasoning_effort="off"` beside the assistant\'s "Reasoning" switch',
-            since="0.27.0",
-        )
-    return switched_on
-
-
-def _lacks_only_reference(profile: Profile, asked: Subject, messages: Sequence[JsonValue]) -> Operation[bool]:
-    """Tell whether a stateless stream was cut off only because its answer has no reference (0.20.0–0.23.1).
-
-    The server fails there after all text, if the assistant's quotes are off, or nothing is found and it has no text for that.
-    """
-    if not (yield from server_version.may_be(profile, features.REFERENCE_NEEDED)):
-        return False
-    chat = yield from operations.get_chat(asked.id)
-    if not chat.dataset_ids or chat.empty_response.strip():
-        return bool(chat.dataset_ids) and not chat.quote
-    question = messages[-1]
-    options: RetrievalOptions = {"similarity_threshold": chat.similarity_threshold}
-    text = wire.text(question, "content") if isinstance(question, dict) else ""
-    if not chat.quote or not text.strip():
-        return not chat.quote
-    found = yield from retrieval.retrieve(profile, text, dataset_ids=chat.dataset_ids, limit=1, options=options)
-    return not found.chunks
-
-
 def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:
     if "internet" in options:
         body["internet"] = options["internet"]
@@ -431,36 +300,4 @@ def _native_only(profile: Profile, body: dict[str, JsonValue], options: Completi
         body["reasoning"] = question_options.EFFORTS[effort] if levels else effort != "off"
 
 
-def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:
-    """Check a history to send, and write it as the server reads it.
-
-    Raises:
-        InvalidArgumentError: It is empty, does not end with the user, or has messages that every server drops.
-    """
-    if isinstance(messages, str | Mapping) or not hasattr(messages, "__iter__"):
-        raise InvalidArgumentError("messages", "must be a list of messages; write [{'role': 'user', 'content': …}] for one")
-    written: list[JsonValue] = []
-    for at, item in enumerate(messages):
-        role, content = (item.role, item.content) if isinstance(item, Message) else _fields(at, item)
-        if role == "system":
-            raise InvalidArgumentError(
-                f"messages[{at}]",
-                "is a system message, which RAGFlow drops; put it into the assistant's prompt or a user message",
-            )
-        if role not in ("user", "assistant"):
-            raise InvalidArgumentError(f"messages[{at}]", f"has the role {role!r}; roles are 'user' and 'assistant'")
-        written.append({"role": role, "content": strip_markers(content) if role == "assistant" else content})
-    last = written[-1] if written else None
-    if not isinstance(last, dict) or last["role"] != "user":
-        raise InvalidArgumentError("messages", "must end with a message of the user, the question")
-    return written
-
-
-def _fields(at: int, item: Mapping[str, str]) -> tuple[str, str]:
-    name = f"messages[{at}]"
-    if not isinstance(item, Mapping):
-        raise InvalidArgumentError(name, f"must be a Message or a mapping with role and content, not {type(item).__name__}")
-    role, content = item.get("role"), item.get("content")
-    if not isinstance(role, str) or not isinstance(content, str):
-        raise InvalidArgumentError(name, "needs a string under 'role' and one under 'content'")
-    return role, content
+__all__ = ["Completion", "begin", "check_turn", "preparing", "stateless", "target", "turn"]

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ragflow_integrations._protocol import thinking, wire
+from ragflow_integrations._protocol import chat_settings, thinking, wire
 from ragflow_integrations.models import (
     Agent,
     AgentStep,
@@ -160,36 +160,20 @@ def timings(prompt: str) -> Timings | None:
 
 
 def chat(data: JsonObject) -> Chat:
-    """Read a chat assistant: `llm`/`prompt` ≤ 0.24, `llm_setting`/`prompt_config` ≥ 0.25."""
-    llm = wire.mapping(data, "llm_setting", "llm")
-    prompt = wire.mapping(data, "prompt_config", "prompt")
+    """Read a chat assistant."""
+    llm, prompt = chat_settings.read(data)
     datasets = wire.strings(data, "dataset_ids") or tuple(wire.text(item, "id") for item in wire.objects(data.get("datasets")))
-    keywords = wire.number(prompt, "keywords_similarity_weight")
-    quote = prompt.get("quote", prompt.get("show_quote", True))
     return Chat(
         id=wire.text(data, "id"),
         name=wire.text(data, "name"),
         description=wire.text(data, "description"),
         dataset_ids=datasets,
-        llm_id=wire.text_or_none(data, "llm_id") or wire.text_or_none(llm, "model_name"),
         llm=llm,
-        system_prompt=wire.text(prompt, "system", "prompt"),
-        opener=wire.text(prompt, "prologue", "opener"),
-        empty_response=wire.text(prompt, "empty_response"),
-        quote=quote is not False,
-        similarity_threshold=_first(wire.number(data, "similarity_threshold"), wire.number(prompt, "similarity_threshold")),
-        vector_similarity_weight=_first(
-            wire.number(data, "vector_similarity_weight"), None if keywords is None else 1 - keywords
-        ),
-        top_n=_first(wire.integer(data, "top_n"), wire.integer(prompt, "top_n")),
+        prompt=prompt,
         created_at=wire.seconds(data, "create_time"),
         updated_at=wire.seconds(data, "update_time"),
         raw=data,
     )
-
-
-def _first(value: N | None, other: N | None) -> N | None:
-    return other if value is None else value
 
 
 def message(data: JsonObject) -> Message:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from ragflow_integrations._protocol.completions import Completion
-    from ragflow_integrations.models import JsonObject
+    from ragflow_integrations._protocol.completion import Completion
+    from ragflow_integrations.models import Answer, JsonObject
 
     #: A path, or a file name with the bytes of the file.
     File: TypeAlias = str | os.PathLike[str] | tuple[str, bytes]
@@ -151,7 +151,17 @@ class Reply:
 
 
 class UnfinishedReply(ProtocolError):  # noqa: N818 - a kind of `ProtocolError`; a completion may be asked again for it
-    """A reply that was not streamed is marked as unfinished: it is the first event of a stream."""
+    """A reply that was not streamed is marked as unfinished: it is the first event of a stream.
+
+    Attributes:
+        message_id: Id of the turn that the server has stored for it, None if it tells none.
+        answer: The answer that it may be all the same; None if it is none.
+    """
+
+    def __init__(self, message: str, message_id: str | None = None, answer: Answer | None = None) -> None:
+        super().__init__(message)
+        self.message_id = message_id
+        self.answer = answer
 
 
 class Body:

@@ -41,7 +41,7 @@ from ragflow_integrations.models import Health, ServerInfo
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ragflow_integrations.models import Agent, Chat, JsonValue, Session
+    from ragflow_integrations.models import Agent, Chat, JsonValue, LLMSettings, PromptSettings, Session
 
 # ------------------------------------------------------------------------------------------------------------------- chats
 
@@ -60,8 +60,8 @@ def create_chat(
     *,
     dataset_ids: Sequence[str] = (),
     description: str | None = None,
-    llm: Mapping[str, JsonValue] | None = None,
-    prompt: Mapping[str, JsonValue] | None = None,
+    llm: LLMSettings | None = None,
+    prompt: PromptSettings | None = None,
 ) -> Operation[Chat]:
     """Create a chat assistant."""
     body: dict[str, JsonValue] = {
@@ -81,8 +81,8 @@ def update_chat(
     name: str | None = None,
     dataset_ids: Sequence[str] | None = None,
     description: str | None = None,
-    llm: Mapping[str, JsonValue] | None = None,
-    prompt: Mapping[str, JsonValue] | None = None,
+    llm: LLMSettings | None = None,
+    prompt: PromptSettings | None = None,
 ) -> Operation[Chat]:
     """Change a chat assistant; what is not named stays."""
     arguments.text("chat_id", chat_id)

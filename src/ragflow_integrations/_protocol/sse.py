@@ -65,6 +65,11 @@ class EventStream:
             at = data.rfind(b"\n", 0, at)
         return 0
 
+    @property
+    def rest(self) -> bytes:
+        """The bytes behind the last blank line, without blanks in front."""
+        return bytes(self._held).lstrip()
+
     def finish(self) -> Iterator[str]:
         """Give the last event of a stream that ended without its blank line."""
         return self._events(self._take(b"", b""))

@@ -2,7 +2,8 @@
 
 RAGFlow ≤ 0.23.1 sends `<think>…</think>` in front of the answer; ≥ 0.24 sets flags on events instead, and 0.25.x repeats the
 tags in the final text. Only thinking in front of the answer counts, so an answer that speaks of `<think>` stays whole.
-Deep research of 0.25.2–0.26.4 says in `<retrieving>…</retrieving>` what it looks for; which counts as thinking.
+Deep research of 0.25.2–0.26.4 says in `<retrieving>…</retrieving>` what it looks for; that counts as thinking. It begins
+twice and ends once [transcripts/reasoning-0.24.0-raw], so a tag that is opened again at once counts once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 
 OPEN, CLOSE = "<think>", "</think>"
+RETRIEVING = "<retrieving>"
 _TAGS = ("think", "retrieving")
 
 
@@ -40,11 +42,12 @@ def split(answer: str) -> tuple[str, str]:
 class ThinkSplitter:
     """Splits a text that comes in pieces, holding back what may be half a tag."""
 
-    def __init__(self, *, answering: bool = False) -> None:
+    def __init__(self) -> None:
         self._blanks: list[str] = []  # in front of the answer or of a tag: what follows tells
         self._half = ""
         self._depth = 0
-        self._answering = answering
+        self._just_opened = False
+        self._answering = False
 
     @property
     def thinking(self) -> bool:
@@ -55,6 +58,11 @@ class ThinkSplitter:
     def answering(self) -> bool:
         """Whether the answer has begun; pieces are all answer then."""
         return self._answering
+
+    def end_thought(self) -> None:
+        """End the thought that a tag opened: what comes is the answer."""
+        self._held()
+        self._depth, self._answering = 0, True
 
     def feed(self, piece: str) -> list[tuple[bool, str]]:
         """Take a piece; give (is thinking, text) pairs that are safe to show."""
@@ -93,6 +101,7 @@ class ThinkSplitter:
             self._blanks.append(text[at:])
         else:
             self._depth += not found["close"]  # 0.17.2 repeats the closing tag
+            self._just_opened = not found["close"]
             return found.end()
         return len(text)
 
@@ -102,8 +111,12 @@ class ThinkSplitter:
         thought = text[at : found.start() if found else len(text)]
         if thought:
             out.append((True, thought))
+            self._just_opened = self._just_opened and thought.isspace()
         if found is None or found["half"]:
             self._half = found["half"] if found else ""
             return len(text)
-        self._depth += -1 if found["close"] else 1
+        if found["close"]:
+            self._depth -= 1
+        elif not self._just_opened:
+            self._depth += 1
         return found.end()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator.chats import foreign_chat, known_model, new_session
 from ragflow_integrations.emulator.eras import NoSession, Prompt
+from ragflow_integrations.emulator.model import SETTINGS
 from ragflow_integrations.emulator.replies import Refused, crashed, frame, ok, refuse
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
@@ -164,7 +165,8 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
         document_ids=_document_ids(body),
         extra_dataset_ids=list(body.get("kb_ids") or []) if era.dataset_ids_per_turn else [],
         metadata_condition=body.get("metadata_condition") if era.metadata_filters_turns else None,
-        reasoning=bool(body.get("reasoning")),
+        native=True,
+        reasoning=body.get("reasoning"),
         variables=body,
     )
     message_id = new_message_id(call)
@@ -260,10 +262,12 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         quote=body.get("quote"),
         document_ids=_document_ids(body),
         legacy=bool(body.get("legacy")),
-        reasoning=str(body.get("reasoning") or 0) not in ("0", "False"),
+        native=True,
+        reasoning=body.get("reasoning"),
         variables=body,
         with_metadata=wants_metadata(body),
         model=model,
+        settings=_settings(call, body) if model else None,
     )
     exchange = Exchange(call, make_turn(call, chat, ask), labels=labels, session=session, messages=[*before, asked])
     return await exchange.answer()
@@ -274,6 +278,12 @@ def _stores(body: dict[str, Any], *, whole: bool) -> bool:
     if not stored and not whole:
         raise refuse(102, "`store_history_messages=false` requires `pass_all_history_messages=true`.")
     return stored
+
+
+def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    """The settings beside a model that a body names; they replace the assistant's, also where there are none."""
+    given = {name: body[name] for name in SETTINGS if body.get(name) is not None}
+    return {name: value for name, value in given.items() if value or not call.era.zero_settings_dropped}
 
 
 def wants_metadata(body: dict[str, Any]) -> bool:

@@ -123,16 +123,17 @@ class AgentEvents(Enum):
 
 
 class DeepResearch(Enum):
-    """How the progress of deep research (``reasoning``, or the assistant's "Reasoning" switch) is told."""
+    """How deep research, the "Reasoning" switch of an assistant, shows in its answers."""
 
     INLINE = auto()
-    """As thinking in front of the text; not streamed, the answer is whole."""
+    """Streams have it as ``<think>`` in front of the text; other replies leave it out (source: dialog_service.py 0.23.1)."""
     FLAGS = auto()
-    """As flagged thinking [reasoning-0.24.0-raw]; a reply that is not streamed is the first event, which is empty."""
-    MARKS = auto()
-    """In ``<retrieving>`` pieces (source); a reply that is not streamed is the first event."""
-    LEVELS = auto()
-    """As an empty block of thinking; the stateless route does none, and replies are whole (source)."""
+    """Events between thinking flags, the first doubled; a reply that does not stream is the first event
+    [transcripts/reasoning-0.24.0-raw] and nothing else."""
+    TAGS = auto()
+    """The same as text between ``<retrieving>`` tags, the first doubled (source: dialog_service.py 0.25.2 to 0.26.4)."""
+    AGENTIC = auto()
+    """A run of tools; only native routes have it, and replies that do not stream are whole (source: rag_agent of 0.27.0)."""
 
 
 class AgentReferences(Enum):
@@ -384,8 +385,11 @@ class Era:
     """A model that hangs up in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
     legacy_flag: bool = False
     store_flag: bool = False
-    agentic_reasoning: bool = False
     deep_research: DeepResearch = DeepResearch.INLINE
+    research_by_request: bool = False
+    """``reasoning`` in a native body switches deep research on, too."""
+    zero_settings_dropped: bool = False
+    """A setting of 0, such as ``temperature``, is as if it were not sent beside ``llm_id`` [transcripts/temp0-0.25.6]."""
     chunk_keys: tuple[str, ...] = _CHUNK_KEYS_OLD
 
     # OpenAI-compatible completions
@@ -395,9 +399,12 @@ class Era:
     openai_checks_model: bool = False
     openai_reasoning_key: bool = False
     openai_reference: ReferenceFlag = ReferenceFlag.NONE
+    openai_empty_reference_fails: bool = False
+    """With the flag, an answer from datasets that has no references is code 100, or its stream is cut before the closing
+    chunk [transcripts/nothing-raw-0.23.1]."""
+    openai_takes_settings: bool = False
+    """``temperature`` and the like replace the assistant's own (source: openai_api.py 0.26.0)."""
     openai_slices: Slices = Slices.RAW
-    openai_fails_without_reference: bool = False
-    """With the reference flag, an answer without a reference object is an exception [nothing-raw-0.23.1]."""
     openai_content_lists: bool = False
     """[05_openai_err_message_content_list]"""
     usage_counts_characters: bool = True
@@ -573,11 +580,11 @@ _V0_20_5: Final = replace(
     version="0.20.5",
     further_file_types=("jsonl", "ldjson"),
     agent_inputs_in_body=False,
-    openai_fails_without_reference=True,
     threshold_skips_documents=False,
     chat_has_metadata_filter=True,
     history=History.ALIGNED,
     openai_reference=ReferenceFlag.TOP_LEVEL,
+    openai_empty_reference_fails=True,
     metadata_condition=True,
     unmatched_metadata_is_ignored=True,
     hit_keys=(*_HIT_KEYS_OLD, "doc_type_kwd"),
@@ -648,7 +655,6 @@ _V0_23_1: Final = replace(
 _V0_24_0: Final = replace(
     _V0_23_1,
     version="0.24.0",
-    openai_fails_without_reference=False,
     deep_research=DeepResearch.FLAGS,
     highlight_off_is_text=False,
     threshold_needs_vectors=True,
@@ -666,7 +672,9 @@ _V0_24_0: Final = replace(
     cumulative=False,
     think_tags=ThinkTags.EATEN,
     empty_response_events=1,
+    research_by_request=True,
     openai_slices=Slices.DELTAS,
+    openai_empty_reference_fails=False,
     usage_counts_characters=False,
     highlight_default=False,
     chunk_document_keys=("process_duration", "suffix", "pipeline_id"),
@@ -714,6 +722,7 @@ _V0_25_1: Final = replace(
     answer_ids=False,
     first_event_only=True,
     history_overwritten=True,
+    zero_settings_dropped=True,
     chunk_keys=_CHUNK_KEYS_NEW,
     openai_path=True,
     openai_checks_model=True,
@@ -740,7 +749,7 @@ _V0_25_3: Final = replace(
     version="0.25.3",
     document_delete=DocumentDelete.ALL_OR_NONE,
     agent_no_access="Make sure you have permission to access the agent.",
-    deep_research=DeepResearch.MARKS,
+    deep_research=DeepResearch.TAGS,
     metadata_in_hits=True,
     threshold_skips_documents=False,
 )
@@ -775,9 +784,11 @@ _V0_26_0: Final = replace(
     page_size_limit=100,
     thinking_batch=1,
     think_tags=ThinkTags.PARSED,
+    zero_settings_dropped=False,
     openai_stream_default=False,
     openai_slices=Slices.DELTAS,
     openai_content_lists=True,
+    openai_takes_settings=True,
 )
 
 _V0_26_4: Final = replace(
@@ -801,7 +812,7 @@ _V0_27_0: Final = replace(
     _V0_26_4,
     version="0.27.0",
     further_file_types=("jsonl", "ldjson", "msg", "mkv", "mdx", "epub", "bmp"),
-    deep_research=DeepResearch.LEVELS,
+    deep_research=DeepResearch.AGENTIC,
     metadata_comparison=Comparison.BOTH_LITERALS,
     sql_within_documents=True,
     tenant_llm_id="0e753938e6bf11f199fc02fc00000001",
@@ -811,7 +822,6 @@ _V0_27_0: Final = replace(
     not_authorized="no authorization",
     escapes_empty_response=True,
     store_flag=True,
-    agentic_reasoning=True,
     dataset_tasks=_TASKS_NEW,
     dataset_model_name=True,
     dataset_get=True,

@@ -2,8 +2,8 @@
 
 The stand-in obeys commands in double brackets inside a question, as the one behind the recordings did: ``[[EMPTY]]``,
 ``[[NOCITE]]``, ``[[CITEALL]]``, ``[[UNICODE]]``, ``[[LENGTH]]``, ``[[LONG=n]]``, ``[[DELAY=s]]``, ``[[THINKTAG]]``,
-``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The word "think" makes
-it reason first.
+``[[THINKTAG=n]]``, ``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The
+word "think" makes it reason first.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import aiohttp
 
 from ragflow_integrations.emulator.answering import extract, place_marker
+from ragflow_integrations.emulator.prompting import conversation
 from ragflow_integrations.emulator.text import content_pieces, reasoning_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ragflow_integrations.emulator.answering import Hit
 
@@ -34,9 +35,25 @@ _REFUSALS: Final = {
 }
 _TRUNCATED: Final = "...\nThe answer is truncated by your chosen LLM due to its limitation on context length."
 _UNICODE: Final = ' 你好，世界 😀 “quotes” "esc" \\ tab\tend\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\ndata: not an event\n\nline\u2028sep [DONE] end.'  # noqa: E501 - the recorded text, which is meant to be hard to read
-_HTTP_OK, _HTTP_FAILED = 200, 500
-_KINDS: Final = {400: "INVALID_REQUEST", 401: "AUTH_ERROR", 429: "MAX_RETRIES_EXCEEDED"}
-"""HTTP statuses of a model → the server's word (seen on 0.24.0 and 0.27.0)."""
+_HTTP_OK: Final = 200
+SETTINGS: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
+"""Settings of a model that a question may have."""
+_NEVER_SENT: Final = "max_tokens"
+"""The server takes it out of what it sends to an OpenAI-compatible model [transcripts/temp0-0.25.6]."""
+_MAX_RETRIES: Final = "MAX_RETRIES_EXCEEDED"
+#: What the server calls a failure, by words in its text; the first that fits (source: rag/llm/chat_model.py). After
+#: failures of the kinds that it tries again, it gives up with `_MAX_RETRIES`.
+_FAILURES: Final = (
+    ("QUOTA_EXCEEDED", re.compile("quota|capacity|credit|billing|balance")),
+    (_MAX_RETRIES, re.compile("rate limit|429|tpm limit|too many requests")),
+    ("AUTH_ERROR", re.compile("auth|key|401|forbidden|permission")),
+    ("INVALID_REQUEST", re.compile("invalid|bad request|400|format|malformed|parameter")),
+    (_MAX_RETRIES, re.compile("server|50[0234]|unavailable")),
+    ("TIMEOUT", re.compile("timeout|timed out")),
+    ("CONNECTION_ERROR", re.compile("connect|network|unreachable|dns")),
+    ("CONTENT_FILTERED", re.compile("filter|content|policy|blocked|safety")),
+    ("MODEL_ERROR", re.compile("model|not found|does not exist")),
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,9 @@ class Task:
     hits: Sequence[Hit] = ()
     history: Sequence[dict[str, Any]] = ()
     system: str = ""
+    """The assistant's prompt, with what was retrieved and the variables in their places."""
     model: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     cite: Callable[[int], str] | None = None
     """Spells the marker of a chunk; None if the answer shall have no markers."""
     streamed: bool = True
@@ -123,7 +142,8 @@ class StandIn:
             found = extract(commands.question, task.hits)
             text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in found)
         if "THINKTAG" in values:
-            text = f"<think>inner thoughts here</think>{text}"
+            more = "".join(f" t{number}" for number in range(int(commands.number("THINKTAG"))))
+            text = f"<think>inner thoughts here{more}</think>{text}"
         text += "".join(f" w{number}" for number in range(int(commands.number("LONG"))))
         return text + (_UNICODE if "UNICODE" in values else "")
 
@@ -190,22 +210,14 @@ class RemoteModel:
 
     def _request(self, task: Task) -> dict[str, Any]:
         system = task.system or "Answer the question."
-        if task.hits:
-            knowledge = "\n\n".join(f"ID: {index}\n{hit.chunk.content}" for index, hit in enumerate(task.hits))
-            place = "{knowledge}"
-            if place in system:
-                system = system.replace(place, knowledge)
-            else:
-                system += f"\n\nUse only this knowledge:\n\n{knowledge}"
         if task.hits and task.cite:
             system += (
                 f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{task.cite(0)}."
             )
-        # The opener is not said again: history begins with the user, as the server's does.
-        asked = next((index for index, message in enumerate(task.history) if message["role"] == "user"), len(task.history))
-        history = [{"role": message["role"], "content": message["content"]} for message in task.history[asked:]]
+        history = conversation(task.history)
         messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
-        return {"model": self.model, "messages": messages, "stream": True}
+        settings = {name: task.settings[name] for name in SETTINGS if name in task.settings and name != _NEVER_SENT}
+        return {"model": self.model, "messages": messages, "stream": task.streamed} | settings
 
     async def write(self, task: Task) -> AsyncIterator[Token]:
         """Have the answer written.
@@ -230,8 +242,12 @@ class RemoteModel:
                 session.post(url, json=self._request(task)) as reply,
             ):
                 if reply.status != _HTTP_OK:
-                    kind = _KINDS.get(reply.status, "MAX_RETRIES_EXCEEDED" if reply.status >= _HTTP_FAILED else "MODEL_ERROR")
-                    raise ModelError(kind, f"Error code: {reply.status} - {(await reply.text())[:500]}")
+                    detail = f"Error code: {reply.status} - {(await reply.text())[:500]}"
+                    raise ModelError(failure_kind(detail), detail)
+                if reply.content_type == "application/json":
+                    for token in _read(await reply.json(), "message"):
+                        yield token
+                    return
                 async for line in reply.content:
                     for token in _tokens(line):
                         yield token
@@ -239,11 +255,23 @@ class RemoteModel:
             raise ModelError("CONNECTION_ERROR", str(error) or type(error).__name__, dropped=True) from error
 
 
+def failure_kind(detail: str) -> str:
+    """The server's word for what a model's failure says."""
+    text = detail.lower()
+    return next((kind for kind, words in _FAILURES if words.search(text)), "GENERIC_ERROR")
+
+
 def _tokens(line: bytes) -> list[Token]:
     payload = line.removeprefix(b"data:").strip()
     if not line.startswith(b"data:") or payload == b"[DONE]":
         return []
-    choices = json.loads(payload).get("choices") or [{}]
-    delta = choices[0].get("delta") or {}
-    found = [(delta.get("reasoning_content"), True), (delta.get("content"), False)]
-    return [Token(text, thinking) for text, thinking in found if text]
+    return _read(json.loads(payload), "delta")
+
+
+def _read(body: dict[str, Any], key: str) -> list[Token]:
+    """What a chunk or a whole reply says; where the model had no more room, the server says so."""
+    choice = (body.get("choices") or [{}])[0]
+    message = choice.get(key) or {}
+    parts = [(message.get("reasoning_content"), True), (message.get("content"), False)]
+    tokens = [Token(text, thinking) for text, thinking in parts if text]
+    return [*tokens, Token(_TRUNCATED, notice=True)] if choice.get("finish_reason") == "length" else tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.chats import known_model
 from ragflow_integrations.emulator.completions import wants_metadata
 from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBroken, crashed, frame, refuse
+from ragflow_integrations.emulator.model import SETTINGS
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, crashed, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
@@ -24,20 +26,14 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.streams import Turn
 
 _CLOSER = "</think>"
+_TAGGED = re.compile(r"<think>(.*?)</think>", re.DOTALL)
+_NO_REFERENCE = AttributeError("'list' object has no attribute 'get'")
 
 
 def missing_arguments(body: dict[str, Any], *names: str) -> Refused | None:
     """The refusal of a body without required arguments, as the server's decorator words it."""
     missing = [name for name in names if name not in body]
     return refuse(101, f"required argument are missing: {','.join(missing)}; ", data=None) if missing else None
-
-
-def _split(text: str) -> tuple[str, str]:
-    """A cumulative text as reasoning and visible text."""
-    if not text.startswith("<think>"):
-        return "", text
-    reasoning, _, visible = text.removeprefix("<think>").rpartition(_CLOSER)
-    return reasoning, visible
 
 
 class OpenAIReply:
@@ -49,12 +45,6 @@ class OpenAIReply:
         self.with_reference = with_reference
         self.context = context
         self.head = {"id": f"chatcmpl-{chat.id}", "created": int(time.time()), "model": model}
-
-    @property
-    def _lacks_reference(self) -> bool:
-        """Whether the server falls over a reference that it formats and the answer does not have."""
-        fails = self.call.era.openai_fails_without_reference
-        return fails and self.with_reference and self.turn.has_datasets and not self.turn.reference
 
     def _count(self, text: str) -> int:
         return len(text) if self.call.era.usage_counts_characters else count_tokens(text)
@@ -80,13 +70,19 @@ class OpenAIReply:
             yield {"content": piece}
 
     async def _channel_slices(self) -> AsyncIterator[dict[str, Any]]:
-        """0.19 to 0.23: what has grown; a final text that is no continuation adds nothing."""
+        """0.19 to 0.23: what has grown; a visible text that is no continuation adds nothing.
+
+        A tag that the model wrote itself counts once it is closed: until then the thought is visible text, and then all of
+        it comes once more as reasoning (source: streamed_response_generator of 0.20.5).
+        """
         thought = said = ""
         async for event in answer_events(self.turn):
-            reasoning, visible = _split(event["answer"])
-            new_thought = reasoning.removeprefix(thought) if reasoning.startswith(thought) else ""
+            tagged = _TAGGED.search(event["answer"])
+            reasoning = tagged[1] if tagged else ""
+            visible = event["answer"][tagged.end() :] if tagged else event["answer"]
+            new_thought = reasoning.removeprefix(thought)
             new_said = visible.removeprefix(said) if visible.startswith(said) else ""
-            thought, said = thought + new_thought, said + new_said
+            thought, said = reasoning or thought, visible
             if new_thought or new_said:
                 yield {"content": new_said or None, "reasoning_content": new_thought or None}
 
@@ -109,26 +105,33 @@ class OpenAIReply:
 
     async def frames(self) -> AsyncGenerator[str, None]:
         """The stream."""
-        spoken = ""
+        spoken = content = ""
         try:
             async for delta in self._slices():
+                content += delta.get("content") or ""
                 spoken += (delta.get("reasoning_content") or "") + (delta.get("content") or "")
                 yield self._chunk(delta)
         except TurnFailedError as error:
             empty = {"reasoning_content": ""} if self.call.era.openai_reasoning_key else {}
             yield self._chunk({"content": f"**ERROR**: {error}"} | empty)
+        else:
+            if self._falls:
+                raise StreamBrokenError
         last: dict[str, Any] = {}
-        if self._lacks_reference:
-            raise StreamBroken
         if self.with_reference:
-            last = {"reference": self.turn.reference.get("chunks", []), "final_content": self._final_content()}
+            chunks = self.turn.reference.get("chunks", [])
+            last = {"reference": chunks, "final_content": self._final_content(content)}
         yield self._chunk(last, "stop", self._usage(spoken))
         yield TERMINATOR
 
-    def _final_content(self) -> str:
-        text = self.turn.text
+    @property
+    def _falls(self) -> bool:
+        """Whether the server falls over an answer without references."""
+        return self.with_reference and self.call.era.openai_empty_reference_fails and self.turn.unreferenced
+
+    def _final_content(self, content: str) -> str:
         era = self.call.era
-        return text if era.cumulative or era.final_has_text else _split(text)[1]
+        return self.turn.text if era.cumulative or era.final_has_text else content or self.turn.text
 
     async def reply(self) -> Response:
         """The answer in one piece."""
@@ -136,8 +139,8 @@ class OpenAIReply:
             event = await answer_at_once(self.turn, whole=True)
         except TurnFailedError as error:
             raise Refused(crashed(error.cause)) from error
-        if self._lacks_reference:
-            raise Refused(crashed(AttributeError("'list' object has no attribute 'get'")))
+        if self._falls:
+            raise Refused(crashed(_NO_REFERENCE))
         message = {"role": "assistant", "content": event["answer"]}
         if self.with_reference:
             message["reference"] = self.turn.reference.get("chunks", [])
@@ -158,6 +161,10 @@ def _reference_flag(call: Call, body: dict[str, Any], extra: dict[str, Any]) -> 
     if flag is ReferenceFlag.NONE:
         return None
     return bool((body if flag is ReferenceFlag.TOP_LEVEL else extra).get("reference"))
+
+
+def _settings(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: body[name] for name in SETTINGS if body.get(name) is not None}
 
 
 def _plain(call: Call, content: Any) -> str:
@@ -199,7 +206,7 @@ async def complete(call: Call) -> Response:
         quote=wanted,
         metadata_condition=(extra or {}).get("metadata_condition") if wanted is not None else None,
         with_metadata=wants_metadata(extra or {}),
-        stateless=True,
+        settings=chat.llm_setting | _settings(body) if era.openai_takes_settings else None,
     )
     turn = make_turn(call, chat, ask)
     context = sum(count_tokens(str(message.get("content"))) for message in messages)

@@ -62,6 +62,10 @@ class Refused(Exception):  # noqa: N818 - a reply that is raised, not an error o
         self.reply = reply
 
 
+class StreamBrokenError(Exception):
+    """Ends a stream without the end of the chunked body, as an exception within the server does."""
+
+
 def refuse(code: int, message: str, **more: Any) -> Refused:
     """A refusal, to be raised."""
     return Refused(envelope(code, message=message, **more))
@@ -70,10 +74,6 @@ def refuse(code: int, message: str, **more: Any) -> Refused:
 def frame(event: Any, *, prefix: str = "data:") -> str:
     """One server-sent event. Only agents' OpenAI-compatible streams have a space behind the colon."""
     return f"{prefix}{json.dumps(event, ensure_ascii=False)}\n\n"
-
-
-class StreamBroken(Exception):  # noqa: N818 - a signal of the generator of frames, not an error of the emulator
-    """Ends a stream without the end of the chunked body, as an exception within the server does."""
 
 
 class EventStream(Response):
@@ -156,7 +156,7 @@ class EventStream(Response):
                     await asyncio.sleep(self.delay)
                 try:
                     text = await anext(frames, None)
-                except StreamBroken:
+                except StreamBrokenError:
                     return
                 if text is None:
                     break

@@ -57,6 +57,7 @@ _OLD_NAMES: Final = {
     "empty_response": "empty_response",
     "refine_multiturn": "refine_multiturn",
     "tts": "tts",
+    "reasoning": "reasoning",
 }
 _HISTORY_KEYS: Final = (
     "id",

@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ragflow_integrations.emulator import research
 from ragflow_integrations.emulator.answering import Reference, document_counts, insert_markers
-from ragflow_integrations.emulator.eras import DeepResearch, ThinkTags
+from ragflow_integrations.emulator.eras import ThinkTags
 from ragflow_integrations.emulator.model import ModelError, Token
 from ragflow_integrations.emulator.shapes import reference_chunk
 from ragflow_integrations.emulator.text import count_tokens
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.model import Model, Task
 
 _FLAGS: Final = ("start_to_think", "end_to_think")
-_STEPS: Final = ("Searching by `question`...<br/>", "Retrieval 1 results in 20.4ms<br/>")
 _BATCH: Final = 16
 """The server collects so many tokens of visible text before it sends them."""
 
@@ -54,12 +54,10 @@ class Turn:
     question_is_blank: bool = False
     legacy: bool = False
     """The 0.26.1+ request flag: cumulative text with raw tags, in events of the newer form."""
-    agentic: bool = False
-    """Reasoning before retrieval: an empty block of thinking comes first."""
-    deep_research: bool = False
-    """Documents are looked for in steps, of which the stream tells."""
-    missing_variable: str | None = None
-    """A variable of the prompt that was not given and must be."""
+    researches: bool = False
+    """Deep research, see `research`."""
+    failure: Exception | None = None
+    """What the server raises before it asks the model."""
     with_metadata: bool = False
     began: float = field(default_factory=time.perf_counter)
     retrieval_seconds: float = 0.0
@@ -71,6 +69,11 @@ class Turn:
     def nothing_found(self) -> bool:
         """Nothing was retrieved, and the assistant has a text for that."""
         return self.has_datasets and not self.task.hits and bool(self.empty_response)
+
+    @property
+    def unreferenced(self) -> bool:
+        """The reference object is an empty list: datasets were searched, and nothing was found or nothing may be cited."""
+        return self.has_datasets and not self.nothing_found and not (self.task.hits and self.quote)
 
     def cite(self, text: str) -> dict[str, Any]:
         """The reference object of an answer."""
@@ -116,16 +119,6 @@ class Turn:
         return event if self.era.cumulative else event | {"final": True, "audio_binary": None}
 
 
-def _check(turn: Turn) -> None:
-    """Raise what the server raises before it answers."""
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
-        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
-    if turn.missing_variable is not None:
-        cause = KeyError(f"Miss parameter: {turn.missing_variable}")
-        raise TurnFailedError(str(cause), cause)
-
-
 async def _spoken(turn: Turn) -> AsyncIterator[Token]:
     """The model's tokens; a failure becomes text where the era makes it text."""
     era, streamed = turn.era, turn.task.streamed
@@ -162,6 +155,14 @@ async def _tagged(turn: Turn) -> AsyncIterator[Token]:
                     yield Token(part, thinking=inner, notice=token.notice)
 
 
+async def _researched(turn: Turn) -> AsyncIterator[Token]:
+    """The tokens, behind what deep research says of itself."""
+    for token in research.inline(turn.task) if turn.researches else ():
+        yield token
+    async for token in _tagged(turn):
+        yield token
+
+
 async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """Up to 0.23.1: every event has the whole text; reasoning is inline and its tag is closed each time."""
     reasoning = answer = sent = ""
@@ -171,11 +172,7 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     def whole() -> str:
         return f"<think>{reasoning}</think>{answer}" if reasoning else answer
 
-    if turn.deep_research:
-        for step in _STEPS:
-            reasoning += step
-            yield turn.piece(whole())
-    async for token in _tagged(turn):
+    async for token in _researched(turn):
         reasoning += token.text if token.thinking else ""
         answer += "" if token.thinking else token.text
         waiting += count_tokens(token.text)
@@ -195,28 +192,16 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
         yield turn.final(turn.text, turn.text)
 
 
-def _research(turn: Turn) -> list[dict[str, Any]]:
-    """The events that tell of deep research, from 0.24.0 on."""
-    if turn.deep_research and turn.era.deep_research is DeepResearch.FLAGS:
-        steps = [turn.piece(step) for step in _STEPS]
-        return [turn.piece("", start_to_think=True), *steps, turn.piece("", end_to_think=True)]
-    if turn.deep_research and turn.era.deep_research is DeepResearch.MARKS:
-        return [turn.piece(step) for step in ("<retrieving>", *_STEPS, "</retrieving>")]
-    return []
-
-
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
     era = turn.era
-    reasoning = answer = batch = ""
+    reasoning = answer = batch = front = ""
     waiting = 0
     thinking = False
-    if turn.agentic:
-        yield turn.piece("", start_to_think=True)
-        yield turn.piece("", end_to_think=True)
-    for event in _research(turn):
-        reasoning += event["answer"] if era.deep_research is DeepResearch.FLAGS else ""
-        yield event
+    for text, flags in research.events(era, turn.task) if turn.researches else ():
+        front += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
+        turn.text = front
+        yield turn.piece(text, **flags)
     async for token in _tagged(turn):
         if token.thinking != thinking:
             if batch:
@@ -233,8 +218,8 @@ async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     if batch:
         yield turn.piece(batch)
     thought = f"<think>{reasoning}</think>" if reasoning else ""
-    turn.text = thought + answer
-    if turn.has_datasets and turn.text:
+    turn.text = front + thought + answer
+    if turn.has_datasets and (thought or answer):
         if era.final_has_text:
             turn.text = thought + turn.decorate(answer)
         yield turn.final(turn.text if era.final_has_text else "", turn.text)
@@ -266,6 +251,15 @@ def _empty_response(turn: Turn) -> list[dict[str, Any]]:
     if not era.empty_response_first_bare:
         return [last] * era.empty_response_events
     return [full | {"reference": {"chunks": []}, "prompt": "", "final": False}, last]
+
+
+def _check(turn: Turn) -> None:
+    """Raise what the server raises before it answers."""
+    if not isinstance(turn.task.question, str):
+        kind = type(turn.task.question).__name__
+        raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
+    if turn.failure is not None:
+        raise TurnFailedError(str(turn.failure), turn.failure)
 
 
 async def answer_events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
@@ -304,10 +298,10 @@ async def answer_at_once(turn: Turn, *, whole: bool = False) -> dict[str, Any]:
         TurnFailedError: If the server would fail.
     """
     _check(turn)
-    cut = turn.deep_research and turn.era.deep_research in (DeepResearch.FLAGS, DeepResearch.MARKS)
-    if cut or (turn.era.first_event_only and not whole) or turn.nothing_found:
+    cut = turn.researches and research.cuts(turn.era)
+    if (turn.era.first_event_only and not whole) or cut or turn.nothing_found:
         async for event in answer_events(turn):
-            turn.text = event["answer"]
+            turn.text = turn.text if cut else event["answer"]
             return event
         return {}
     answer = ""

@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ragflow_integrations.emulator import prompting, research
 from ragflow_integrations.emulator.answering import Query, graph_hit, search
-from ragflow_integrations.emulator.eras import DeepResearch
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.model import Commands, Task
@@ -16,7 +16,7 @@ from ragflow_integrations.emulator.store import Chat, Dataset, new_id
 from ragflow_integrations.emulator.streams import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ragflow_integrations.emulator.calls import Call
     from ragflow_integrations.emulator.store import Session
@@ -34,12 +34,15 @@ class Ask:
     extra_dataset_ids: list[str] = field(default_factory=list)
     metadata_condition: dict[str, Any] | None = None
     legacy: bool = False
-    reasoning: bool = False
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    """Values of the prompt's variables; other keys are not looked at."""
-    stateless: bool = False
+    native: bool = False
+    """Whether it came by the native route, not the OpenAI-compatible one."""
+    reasoning: Any = None
     with_metadata: bool = False
     model: str = ""
+    settings: dict[str, Any] | None = None
+    """Settings of the model instead of the assistant's."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    """The body: all its fields are variables of the prompt."""
 
 
 def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
@@ -61,8 +64,9 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     hits = []
     began = time.perf_counter()
     if dataset_ids and isinstance(ask.question, str):
+        bare_question = Commands.of(ask.question).question
         query = Query(
-            question=Commands.of(ask.question).question,
+            question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
             dataset_ids=dataset_ids,
             document_ids=_documents(call, chat, ask, dataset_ids),
             similarity_threshold=chat.similarity_threshold,
@@ -73,14 +77,13 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
             hits.insert(0, passage)
     retrieval_seconds = time.perf_counter() - began
-    levels = call.era.deep_research is DeepResearch.LEVELS
-    researched = ask.reasoning or (bool(config.get("reasoning")) and not (ask.stateless and levels))
     task = Task(
         question=ask.question,
         hits=hits,
         history=ask.history,
-        system=_system(chat, ask),
+        system=prompting.fill(config, ask.variables, hits) if dataset_ids else str(config.get("system", "")),
         model=ask.model or chat.llm_id,
+        settings=chat.llm_setting if ask.settings is None else ask.settings,
         cite=call.era.marker.format if quote else None,
         streamed=ask.streamed,
         failure=call.plan.llm_error,
@@ -94,32 +97,12 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         empty_response=str(config.get("empty_response") or ""),
         question_is_blank=not str(ask.question).strip(),
         legacy=ask.legacy and call.era.legacy_flag,
-        agentic=researched and call.era.agentic_reasoning,
-        deep_research=researched and bool(dataset_ids),
-        missing_variable=_missing_variable(chat, ask),
+        researches=research.applies(call.era, config, ask.reasoning, native=ask.native, searches=bool(dataset_ids)),
+        failure=prompting.missing_variable(config, ask.variables) if dataset_ids else None,
         with_metadata=ask.with_metadata,
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
-
-
-def _system(chat: Chat, ask: Ask) -> str:
-    """The system prompt with the values of its variables; `{knowledge}` stays for the model's own."""
-    system = str(chat.prompt_config.get("system", ""))
-    for parameter in chat.prompt_config.get("parameters") or []:
-        key = str(parameter.get("key"))
-        if key != "knowledge":
-            system = system.replace(f"{{{key}}}", str(ask.variables.get(key, " ")))
-    return system
-
-
-def _missing_variable(chat: Chat, ask: Ask) -> str | None:
-    """The first variable of the prompt that must be given and is not (source: ``async_chat`` in ``dialog_service.py``)."""
-    for parameter in chat.prompt_config.get("parameters") or []:
-        key = parameter.get("key")
-        if key != "knowledge" and not parameter.get("optional") and key not in ask.variables:
-            return str(key)
-    return None
 
 
 def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ragflow_integrations.models import Chunk, JsonObject, JsonValue, Timings, Usage
 
 
+#: RAGFlow's own pages let an assistant give no more chunks to its LLM.
+MAX_CHUNKS = 30
+
+
 @dataclass(slots=True)
 class AnswerBuilder:
     """An answer in the making.
@@ -37,9 +41,13 @@ class AnswerBuilder:
     Attributes:
         style: Citation style.
         complete_text: The server's whole final text, where it sends one.
+        max_chunks: How many chunks the assistant can give, as far as that is known before the answer ends.
+        whole: Whether the reply is not streamed, so that nothing has been shown before all of it is known.
     """
 
     style: CitationStyle = "bracket"
+    max_chunks: int = MAX_CHUNKS
+    whole: bool = False
     session_id: str | None = None
     message_id: str | None = None
     chat_id: str | None = None
@@ -60,6 +68,10 @@ class AnswerBuilder:
     run: AgentRun | None = None
     refusal: RAGFlowError | None = None  # the server has left out what was asked for
     flagged: bool = False  # thinking opened by a flag and not yet closed
+    ends_unseen: bool = False  # nothing tells whether thinking has ended before the text
+    length: int = 0  # characters of the text so far, thinking not counted
+    beginning_lost: bool = False  # the server has left out how the text begins
+    withheld: list[str] = field(default_factory=list)  # such text, shown only if the stream breaks before the whole text comes
     _opened: int = 0  # pieces of reasoning before that flag
     agent_steps: bool = False
     structured: dict[str, JsonValue] = field(default_factory=dict)
@@ -75,11 +87,43 @@ class AnswerBuilder:
     _numbers: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._rewriter = MarkerRewriter(self.style, self._number)
+        self._rewriter = MarkerRewriter(self.style, self._number, self._waits)
 
-    def _number(self, key: int) -> int:
-        """Give the number to show for a marker: agents' keys are numbered in order of appearance."""
-        return self._numbers.setdefault(key, len(self._numbers) + 1) if self.by_key else key + 1
+    def _number(self, key: int) -> int | None:
+        """Return the number to show for a marker, None if it has no source.
+
+        Agents' keys are numbered in order of appearance. References of chat assistants come at the end of a stream. What
+        has been shown by then stays, so that the pieces make up the text: a number that the assistant could have given a
+        source for, and has not, is the only one without.
+        """
+        if self.by_key:
+            return None if self._lacks_source(key) else self._numbers.setdefault(key, len(self._numbers) + 1)
+        if self.reference is None:  # the OpenAI route of ≤ 0.19 sends none: there are sources, of which nothing is known
+            return key + 1
+        known = len(self.reference.chunks)
+        return key + 1 if key < (known if self.whole else max(known, self.max_chunks)) else None
+
+    def _waits(self, key: int) -> bool:
+        """Whether only the end of the stream tells if a marker has a source."""
+        return self._lacks_source(key) if self.by_key else not self.whole and key >= self.max_chunks
+
+    def _lacks_source(self, key: int) -> bool:
+        """Whether no source is known for a marker of an agent that was let through all the same.
+
+        It stood in code, which is none any more when a marker without a source in front of the fence is taken out.
+        """
+        return self.markers is not None and key not in self.markers.keys
+
+    def _index(self, key: int) -> int:
+        """Return the position in the reference of the chunk that a marker points to."""
+        return self._numbers.get(key, 0) - 1 if self.by_key else key
+
+    def release(self) -> None:
+        """Show what waits for the end of a stream that has no end."""
+        self.settle_markers()
+        self._say("".join(self.withheld))
+        self.withheld.clear()
+        self._show(self._rewriter.finish_waiting())
 
     def add(self, piece: str) -> None:
         """Take more of the answer."""
@@ -106,13 +150,6 @@ class AnswerBuilder:
         if data.get("end_to_think") is True:
             self.flagged = False
 
-    def close_tag(self) -> str:
-        """End thinking that a tag opened, whose closing tag the server has cut out; return what was thought within it."""
-        for is_thinking, part in self._splitter.finish():
-            self.think(part) if is_thinking else self._say(part)
-        self._splitter = thinking.ThinkSplitter(answering=True)
-        return "".join(self._reasoning)
-
     @property
     def tagged(self) -> bool:
         """Whether thinking opened by a tag has not been closed."""
@@ -128,12 +165,27 @@ class AnswerBuilder:
         if self.markers is not None:
             self._write(self.markers.settle())
 
+    @property
+    def reasoning(self) -> str:
+        """The thinking so far."""
+        return "".join(self._reasoning)
+
+    def end_tagged_thought(self, thought: str) -> bool:
+        """Accept the whole thought whose tag is open, sent once more as reasoning; return whether it is that thought."""
+        before = self.reasoning
+        if not thought.startswith(before.rstrip()):
+            return False
+        self._splitter.end_thought()
+        self.think(thought[len(before) :])
+        return True
+
     def _say(self, piece: str) -> None:
         self._write(piece if self.markers is None else self.markers.feed(piece))
 
     def _write(self, piece: str) -> None:
         if piece:
             self._text.append(piece)
+            self.length += len(piece)
             # Most pieces hold nothing that either looks for, and follow none they hold back.
             if not (self._gate.open and self._rewriter.passes(piece)):
                 piece = self._rewriter.feed(self._gate.feed(piece))
@@ -158,6 +210,11 @@ class AnswerBuilder:
             self._pieces.append((step, ""))
 
     @property
+    def last_text(self) -> str:
+        """The last piece of text that came."""
+        return self._text[-1] if self._text else ""
+
+    @property
     def partial(self) -> str:
         """The text shown so far, and what waits for the sources of its markers."""
         held = rewrite(self.markers.held(), self.style, self._number).text if self.markers is not None else ""
@@ -172,6 +229,8 @@ class AnswerBuilder:
         text, reasoning = self._whole(said)
         if text.startswith(said):
             self._write(text[len(said) :])
+        elif not self.by_key:
+            self.whole = True  # what was shown is replaced
         self._show(self._rewriter.feed(self._gate.finish()))
         self._show(self._rewriter.finish())
         failure = self._failure(text)
@@ -190,7 +249,7 @@ class AnswerBuilder:
             text=rewritten.text,
             reasoning=reasoning,
             reference=reference,
-            citations=cite(rewritten, reference.chunks, lambda key: self._number(key) - 1),
+            citations=cite(rewritten, reference.chunks, self._index),
             session_id=self.session_id,
             message_id=self.message_id,
             chat_id=self.chat_id,
@@ -207,19 +266,24 @@ class AnswerBuilder:
         )
 
     def _whole(self, said: str) -> tuple[str, str]:
-        """Return the whole text and the thinking; `said` is the text by its pieces."""
-        text, reasoning = said, "".join(self._reasoning)
+        """Return the whole text and the thinking, which are more than the pieces if a server repeats them.
+
+        Args:
+            said: The text by its pieces.
+        """
+        text, reasoning = said, self.reasoning
         if self.complete_text:
             # Sent by 0.25.0–0.26.3 and the OpenAI route; with `<think>` in front where the deltas had flags.
             thought, text = thinking.split(self.complete_text)
-            if thought.strip() != reasoning.strip():  # else what was streamed stays, to the last blank
-                reasoning = thought or reasoning
+            if thought.startswith(reasoning):  # else what was streamed stays: 0.25 strips the final text
+                self.think(thought[len(reasoning) :])
+                reasoning = thought
         elif self.flagged:  # thinking that never ends counts as text: nothing that was said is dropped
             text += "".join(self._reasoning[self._opened :])
             reasoning = "".join(self._reasoning[: self._opened])
-        if not text and (self.flagged or self._splitter.thinking):
+        if not text and (self.flagged or self._splitter.thinking or self.ends_unseen):
             text, reasoning = reasoning, ""
-        return text if self.markers is None else self.markers.only_known(text), reasoning
+        return text if self.markers is None or text == said else self.markers.only_known(text), reasoning
 
     def _failure(self, text: str) -> RAGFlowError | None:
         """Return what the answer failed with: an LLM failure as text, or what became of an agent's run."""

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 from ragflow_integrations._protocol import decoders, envelope, thinking, wire
 from ragflow_integrations._protocol.http import UnfinishedReply
 from ragflow_integrations.errors import ProtocolError
+from ragflow_integrations.models import Reference
 
 if TYPE_CHECKING:
     from ragflow_integrations._protocol.answers.builder import AnswerBuilder
     from ragflow_integrations._protocol.http import Reply, Request
     from ragflow_integrations.errors import RAGFlowError
     from ragflow_integrations.models import JsonObject, JsonValue
+
+
+#: What the first event of deep research says.
+_NO_ANSWERS = ("", thinking.RETRIEVING)
+_UNFINISHED = "The server sent only the beginning of an answer (`final: false`). Ask for a stream instead."
 
 
 class NativeDecoder:
@@ -34,6 +40,7 @@ class NativeDecoder:
     def event(self, data: str) -> RAGFlowError | bool:
         """Take an event."""
         if data.strip() == "[DONE]":  # the Go server's
+            self._settle_reference()
             return True
         body = wire.parse(data)
         content = body.get("data")
@@ -43,7 +50,13 @@ class NativeDecoder:
                 return error
         if isinstance(content, dict):
             self._content(content)
+        elif content is True:
+            self._settle_reference()
         return content is True
+
+    def _settle_reference(self) -> None:
+        """Treat an answer whose reference never had a chunk as one without sources."""
+        self._answer.reference = self._answer.reference or Reference()
 
     def _content(self, data: dict[str, JsonValue]) -> None:
         answered = data.pop("answer", "")
@@ -95,10 +108,13 @@ class NativeDecoder:
         data = body.get("data")
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")
-        if data.get("start_to_think") is True or (data.get("final") is False and not data.get("answer")):
-            raise UnfinishedReply("The server sent only the beginning of an answer (`final: false`). Ask for a stream instead.")
         self._about(data)
-        self._answer.add(wire.text(data, "answer"))
+        text = wire.text(data, "answer")
+        # ≥ 0.26.1 mark a whole text as unfinished, too: that for a question to which nothing is found.
+        if data.get("start_to_think") is True or (data.get("final") is False and text.strip() in _NO_ANSWERS):
+            raise UnfinishedReply(_UNFINISHED, self._answer.message_id)
+        self._settle_reference()
+        self._answer.add(text)
 
 
 def _says_something(reference: JsonValue) -> bool:

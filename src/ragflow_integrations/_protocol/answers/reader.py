@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from ragflow_integrations._protocol import envelope
 from ragflow_integrations._protocol.answers.agent import AgentDecoder
-from ragflow_integrations._protocol.answers.builder import AnswerBuilder
+from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS, AnswerBuilder
 from ragflow_integrations._protocol.answers.native import NativeDecoder
 from ragflow_integrations._protocol.answers.openai import OpenAIDecoder
 from ragflow_integrations._protocol.http import MAX_REPLY, Body, Reply, Request, UnfinishedReply
@@ -31,11 +30,17 @@ _EVENT = b"data:"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the format of the reply, the request (which names the assistant or agent), style and session.
+    """What was asked.
 
     Attributes:
+        route: Format of the reply.
+        request: The request, which names the assistant or agent.
+        style: Citation style.
+        session_id: The session, None for a stateless answer.
         agent_steps: Whether the nodes of an agent are told of.
         run_is_hidden: Whether the release may hide what became of an agent's run although its events look well.
+        max_chunks: How many chunks the assistant can give.
+        gathered: Whether nobody sees the pieces of a streamed answer.
     """
 
     route: Route
@@ -44,6 +49,8 @@ class Asked:
     session_id: str | None = None
     agent_steps: bool = False
     run_is_hidden: bool = False
+    max_chunks: int = MAX_CHUNKS
+    gathered: bool = False
 
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
@@ -56,6 +63,7 @@ class Asked:
             agent_id=asked if of_agent else None,
             session_id=self.session_id,
             agent_steps=self.agent_steps,
+            max_chunks=self.max_chunks,
         )
 
 
@@ -85,6 +93,7 @@ def whole_answer(asked: Asked, body: JsonObject) -> Answer:
         ProtocolError: There is no answer in it.
     """
     answer = asked.builder()
+    answer.whole = True
     _DECODERS[asked.route](answer, asked.request, Reply(_OK, {}, b"")).whole(body)
     done = answer.finish()
     if isinstance(done, RAGFlowError):
@@ -127,13 +136,14 @@ class AnswerReader:
         self._request = asked.request
         self._reply = Reply(status, headers or {}, b"")
         self._builder = asked.builder()
+        self._builder.whole = asked.gathered
         self._decoder = _DECODERS[asked.route](self._builder, asked.request, self._reply)
         self._coalesce = coalesce
         self._events = EventStream(max_frame=max_frame)
         self._body = Body(max_body)
         self._is_stream: bool | None = None if status == _OK else False
         self._began = False
-        self._head = b""
+        self._cut_inside = False
 
     @property
     def partial(self) -> str:
@@ -145,6 +155,30 @@ class AnswerReader:
         """Whether an event has come."""
         return self._began
 
+    @property
+    def inside_event(self) -> bool:
+        """Whether bytes have come of an event that has not ended."""
+        return self._cut_inside or bool(self._events.rest)
+
+    @property
+    def model(self) -> str | None:
+        """The LLM that the server names."""
+        return self._builder.model
+
+    @property
+    def lacks_beginning(self) -> bool:
+        """Whether the beginning of the text has not come."""
+        return self._builder.beginning_lost
+
+    @property
+    def last_text(self) -> str:
+        """The last piece of text, as the server sent it."""
+        return self._builder.last_text
+
+    def release(self) -> None:
+        """Let `partial` have all the text that has come, also what waited for the end of the stream."""
+        self._builder.release()
+
     def feed(self, data: bytes) -> list[AnswerEvent]:
         """Take bytes of the body as they come; give the events they complete."""
         if self.done or self.in_doubt:
@@ -152,8 +186,6 @@ class AnswerReader:
         try:
             if not self._is_stream:
                 data = self._sniff(data)
-            if self._is_stream and len(self._head) < len(_EVENT):
-                self._head += data[: len(_EVENT) - len(self._head)]
             return self._read(self._events.feed(data)) if self._is_stream else []
         except RAGFlowError as error:
             return self._fail(error)
@@ -164,27 +196,32 @@ class AnswerReader:
             return []
         if not self._is_stream:
             return self._finish_body()
-        given: list[AnswerEvent] = []
-        with contextlib.suppress(ProtocolError):  # the last event is cut off, so it need not be well-formed
-            given = self._read(self._events.finish())
+        given = self._finish_event()
         if not self.done and not self.in_doubt and self._builder.ended:
             given += self._complete()
         if self.in_doubt:
             return given
-        if not self.done and not self._began and not self._head.startswith(_EVENT[: len(self._head)]):
+        if not self.done and not self._began and not self._cut_inside:
             given += self._fail(
                 ProtocolError("The server sent something that is neither JSON nor an event stream: is it RAGFlow?")
             )
         if not self.done:
-            self._builder.settle_markers()
             given += self._fail(
                 StreamInterruptedError(
                     "The answer was cut off: the stream ended without its terminator (RAGFlow 0.22.1 does so after 60 s; "
-                    "otherwise a proxy or the server gave up). The text so far is in `partial`.",
-                    partial=self.partial,
+                    "otherwise a proxy or the server gave up). The text so far is in `partial`."
                 )
             )
         return given
+
+    def _finish_event(self) -> list[AnswerEvent]:
+        """Read what stands behind the last blank line: a whole event, or one that was cut inside and tells nothing."""
+        rest = self._events.rest
+        self._cut_inside = bool(rest) and (rest.startswith(_EVENT) or _EVENT.startswith(rest))
+        try:
+            return self._read(self._events.finish())
+        except ProtocolError as error:
+            return [] if self._cut_inside else self._fail(error)
 
     def _read(self, datas: Iterable[str]) -> list[AnswerEvent]:
         for data in datas:
@@ -241,8 +278,8 @@ class AnswerReader:
 
     def _fail(self, error: RAGFlowError) -> list[AnswerEvent]:
         self.done = True
-        self._builder.settle_markers()
-        if isinstance(error, ServerError | ProtocolError):
+        self._builder.release()
+        if isinstance(error, ServerError | ProtocolError | StreamInterruptedError):
             error.partial = self.partial
         self.error = error
         return self._given()

@@ -53,7 +53,7 @@ EFFORT_LEVELS = Feature("`reasoning_effort` of more than on and off", (0, 27, 0)
 ZERO_SETTINGS = Feature(
     "`temperature`, `top_p` or a penalty of 0 beside `model` in a session",
     (0, 26, 0),
-    instead="Use a very small number, or set it on the assistant.",
+    instead="It is dropped there: use a small number such as 0.001, or set it on the assistant.",
 )
 #: Pages of a retrieval are cut from candidates that have been ranked; before, see docs/protocol.md, "Retrieval pages".
 PAGES_RANKED = Feature("pages of a ranked retrieval", (0, 23, 0))

@@ -16,6 +16,7 @@ from ragflow_integrations import errors
 from ragflow_integrations._protocol import wire
 from ragflow_integrations._protocol.compat.error_table import EndpointMissing
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
+from ragflow_integrations._protocol.compat.seen_assistants import SeenAssistants
 from ragflow_integrations._protocol.http import Request
 from ragflow_integrations.errors import ProtocolError, UnsupportedByServerError
 from ragflow_integrations.models import ServerInfo
@@ -135,6 +136,7 @@ class Profile:
     def __init__(self, server: str = "the server") -> None:
         self.server = server
         self.known = Known()
+        self.assistants = SeenAssistants()
 
     def take(self, known: Known) -> None:
         """Replace what is known."""
@@ -147,8 +149,9 @@ class Profile:
         _logger.info("%s is RAGFlow %s", self.server, str(known))
 
     def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
-        """Take what a reply tells; see `Known.observed`."""
+        """Take what a reply tells; see `Known.observed` and `SeenAssistants.observe`."""
         self.take(self.known.observed(request, status, body, missing=missing))
+        self.assistants.observe(request, body)
 
 
 def probe(profile: Profile) -> Operation[Known]:

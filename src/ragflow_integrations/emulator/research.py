@@ -1,0 +1,67 @@
+"""Deep research: what an assistant whose "Reasoning" switch is on, or a body with ``reasoning``, adds to a turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ragflow_integrations.emulator.eras import DeepResearch
+from ragflow_integrations.emulator.model import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ragflow_integrations.emulator.eras import Era
+    from ragflow_integrations.emulator.model import Task
+
+TAGS = ("<retrieving>", "</retrieving>")
+
+
+def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool, searches: bool) -> bool:
+    """Whether a turn does deep research.
+
+    Args:
+        era: The era.
+        config: The assistant's ``prompt_config``.
+        requested: ``reasoning`` of the body; None if it has none.
+        native: Whether the route is the native one.
+        searches: Whether the turn searches datasets.
+    """
+    switched_on = config.get("reasoning")
+    if era.deep_research is DeepResearch.AGENTIC:
+        level = switched_on if requested is None else requested
+        return native and bool(level) and str(level).strip() != "0"
+    by_request = requested if native and era.research_by_request else None
+    keys = [parameter.get("key") for parameter in config.get("parameters") or []]
+    return searches and "knowledge" in keys and bool(switched_on or by_request)
+
+
+def cuts(era: Era) -> bool:
+    """Whether a reply that does not stream is only the first event."""
+    return era.deep_research in (DeepResearch.FLAGS, DeepResearch.TAGS)
+
+
+def log(task: Task) -> list[str]:
+    """What the server tells of the search while it goes on."""
+    return [
+        f"Searching by `{task.question}`...<br/>",
+        f"Retrieval {len(task.hits)} results in 20.4ms<br/>",
+        "Checking the sufficiency for retrieved information.<br/>",
+        f"Yes, the retrieved information is sufficient for '{task.question}'.<br/>",
+    ]
+
+
+def inline(task: Task) -> Iterator[Token]:
+    """Up to 0.23.1: the search as thoughts in front of the answer."""
+    for line in log(task):
+        yield Token(line, thinking=True)
+
+
+def events(era: Era, task: Task) -> Iterator[tuple[str, dict[str, bool]]]:
+    """From 0.24: what stands in front of the answer, as the texts of events and their flags. The beginning is sent twice."""
+    opened, closed = TAGS if era.deep_research is DeepResearch.TAGS else ("", "")
+    flagged = era.deep_research is not DeepResearch.TAGS
+    for _ in range(1 if era.deep_research is DeepResearch.AGENTIC else 2):
+        yield opened, {"start_to_think": True} if flagged else {}
+    for line in [] if era.deep_research is DeepResearch.AGENTIC else log(task):
+        yield line, {}
+    yield closed, {"end_to_think": True} if flagged else {}
