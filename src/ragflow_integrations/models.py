@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 from ragflow_integrations.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = Mapping[str, "JsonValue"]
@@ -45,6 +48,22 @@ class Timeout:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
                 raise InvalidArgumentError("timeout", f"needs a positive number of seconds for {name}, not {value!r}")
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """Settings of the client that a component of an adapter makes for itself; a `client` to share excludes them all.
+
+    Attributes:
+        base_url: Root of the server; default RAGFLOW_BASE_URL, else http://localhost:9380.
+        api_key: API key; default RAGFLOW_API_KEY.
+        timeout: Longest silence in seconds, or a `Timeout`.
+        max_retries: Repetitions of a request that failed in passing, where repeating is safe; default 2.
+    """
+
+    base_url: str | None
+    api_key: str | SecretStr | None
+    timeout: float | Timeout | None
+    max_retries: int
 
 
 class CompletionOptions(TypedDict, total=False):
@@ -703,6 +722,7 @@ __all__ = [
     "CitationStyle",
     "Completed",
     "CompletionOptions",
+    "ConnectionOptions",
     "Dataset",
     "Document",
     "DocumentCount",

@@ -81,7 +81,8 @@ async def documents() -> None:
     assert_type(retriever.invoke("q", k=3), list[Document])
     assert_type(await retriever.ainvoke("q"), list[Document])
     assert_type(retriever.with_filters({"team": "sales", "year": 2024}, document_ids=["d"]), RAGFlowRetriever)
-    loader = RAGFlowLoader(dataset_name="n", document_ids=["d"], mode="documents")
+    loader = RAGFlowLoader(dataset_name="n", document_ids=["d"], by="document")
+    RAGFlowLoader(dataset_name="n", mode="documents")  # the old name
     assert_type(loader.load(), list[Document])
     for document in loader.lazy_load():
         assert_type(document, Document)

@@ -354,6 +354,36 @@ async def test_a_blocking_call_does_not_wait_for_its_own_event_loop() -> None:
         await model.aclose()
 
 
+async def test_a_blocking_call_in_an_event_loop_waits_for_a_session_that_another_thread_creates() -> None:
+    creating, go = threading.Event(), threading.Event()
+
+    class Store(dict[str, str]):
+        """Lets the server create the session once a second call has looked for it."""
+
+        def get(self, key: str, default: Any = None) -> Any:
+            if creating.is_set():
+                go.set()
+            return super().get(key, default)
+
+    def create(exchange: Exchange) -> None:
+        creating.set()
+        go.wait(5)
+        exchange.reply(json={"code": 0, "data": {"id": "s1", "chat_id": "chat"}})
+
+    routes: Any = {
+        ("POST", ".*/sessions"): create,
+        ("POST", ".*/completions"): streaming(sse.native_delta("Yes."), sse.native_delta("", final=True), sse.terminator()),
+    }
+    with WireServer(replay_map(routes)) as server:
+        model = ChatRAGFlow(chat_id="chat", base_url=server.base_url, api_key=KEY, session_store=Store())
+        first = asyncio.create_task(asyncio.to_thread(lambda: added(model.stream("q?", conversation_id="x"))))
+        await asyncio.to_thread(creating.wait, 5)
+        assert added(model.stream("q?", conversation_id="x")).content == "Yes."
+        assert (await first).content == "Yes."
+        assert [request.path for request in server.requests].count("/api/v1/chats/chat/sessions") == 1
+        model.close()
+
+
 # -- options
 
 

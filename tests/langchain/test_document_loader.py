@@ -31,7 +31,7 @@ async def test_chunks(server: Emulator, where: dict[str, Any]) -> None:
 async def test_documents(where: dict[str, Any]) -> None:
     by_chunk = RAGFlowLoader(dataset_name="Emulator documents", **where).load()
     wanted = [by_chunk[0].metadata["document_id"]]
-    loader = RAGFlowLoader(dataset_name="Emulator documents", document_ids=wanted, mode="documents", **where)
+    loader = RAGFlowLoader(dataset_name="Emulator documents", document_ids=wanted, by="document", **where)
     (whole,) = loader.load()
     assert [whole] == await loader.aload()
     assert whole.id == wanted[0]
@@ -39,6 +39,15 @@ async def test_documents(where: dict[str, Any]) -> None:
     assert whole.page_content == "\n\n".join(parts)
     assert whole.metadata["chunk_count"] == len(parts)
     await loader.aclose()
+
+
+def test_the_old_name_of_by_works(where: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {"dataset_name": "Emulator documents", **where}
+    assert RAGFlowLoader(**settings).by == RAGFlowLoader(mode="chunks", **settings).by == "chunk"
+    assert RAGFlowLoader(mode="documents", **settings).by == "document"
+    assert RAGFlowLoader(mode="documents", by="document", **settings).by == "document"
+    with pytest.raises(ValidationError, match="`mode` is the old name of `by` and contradicts it"):
+        RAGFlowLoader(mode="documents", by="chunk", **settings)
 
 
 def test_lazily(server: Emulator, where: dict[str, Any]) -> None:

@@ -21,17 +21,18 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGenerationChunk
 
 from ragflow_integrations import InvalidArgumentError, models
+from ragflow_integrations._adapters.stop import StopFilter
 from ragflow_integrations.citations import cite, rewrite
-from ragflow_integrations.langchain import _messages
+from ragflow_integrations.langchain import _answers, _requests
 
 if TYPE_CHECKING:
-    from ragflow_integrations.langchain.chat_models import SystemMessagePolicy
+    from ragflow_integrations.langchain._requests import SystemMessagePolicy
 
 CHUNKS = tuple(models.Chunk(id=f"c{at}", content=f"content {at}", document_name=f"d{at}.txt") for at in range(4))
 
 
 def sent(*messages: BaseMessage, policy: SystemMessagePolicy = "warn") -> list[tuple[str, str]]:
-    history = _messages.history([*messages, HumanMessage("last?")], policy)
+    history = _requests.history([*messages, HumanMessage("last?")], policy)
     return [(message.role, message.content) for message in history[:-1]]
 
 
@@ -46,8 +47,8 @@ def answer(raw: str, style: models.CitationStyle = "bracket") -> models.Answer:
     )
 
 
-def asked(*stop: str) -> _messages.Asked:
-    return _messages.Asked(chat_id="chat", agent_id=None, model=None, stop=stop)
+def asked(*stop: str) -> _answers.MessageBuilder:
+    return _answers.MessageBuilder(chat_id="chat", agent_id=None, model=None, stop=stop)
 
 
 def test_roles() -> None:
@@ -113,18 +114,18 @@ def test_system_messages() -> None:
     assert sent(*messages, policy="prepend")[0] == ("user", "be brief\n\nbe kind\n\na")
     with pytest.raises(InvalidArgumentError, match=r"messages\[0\].*system_message='prepend'"):
         sent(*messages, policy="error")
-    assert _messages.history([SystemMessage("x"), AIMessage("b"), HumanMessage("c")], "prepend")[1].content == "x\n\nc"
+    assert _requests.history([SystemMessage("x"), AIMessage("b"), HumanMessage("c")], "prepend")[1].content == "x\n\nc"
 
 
 def test_the_question_of_a_session() -> None:
     first = [SystemMessage("be brief"), HumanMessage("a")]
-    assert _messages.question(first, "prepend") == "be brief\n\na"
+    assert _requests.question(first, "prepend") == "be brief\n\na"
     later = [*first, AIMessage("b"), HumanMessage("c")]
-    assert _messages.question(later, "prepend") == "c"
+    assert _requests.question(later, "prepend") == "c"
     with pytest.warns(UserWarning, match=r"messages\[0\]"):
-        assert _messages.question(later, "warn") == "c"
+        assert _requests.question(later, "warn") == "c"
     for messages in ([], [AIMessage("b")], [SystemMessage("x")], [HumanMessage(" ")]):
-        for write in (_messages.question, _messages.history):
+        for write in (_requests.question, _requests.history):
             with pytest.raises(InvalidArgumentError, match="must end with a message of the user"):
                 write(messages, "prepend")
 
@@ -136,7 +137,7 @@ def test_the_question_of_a_session() -> None:
     stop=st.lists(st.text("ab\n.", min_size=1, max_size=4), max_size=3),
 )
 def test_a_stream_stops_where_a_whole_text_does(text: str, cuts: list[int], stop: list[str]) -> None:
-    stopper = _messages.Stopper(stop)
+    stopper = StopFilter(stop)
     said, at = "", 0
     for size in [*cuts, len(text) or 1]:
         said += stopper.feed(text[at : at + size])
@@ -154,7 +155,7 @@ def test_citations_beyond_the_stop_are_dropped() -> None:
 
 
 def in_stream(streamed: str, final: models.Answer, *stop: str) -> AIMessageChunk:
-    chunks = _messages.Chunks(asked(*stop))
+    chunks = _answers.ChunkBuilder(asked(*stop))
     pieces = [chunks.feed(models.TextDelta(streamed[at : at + 5])) for at in range(0, len(streamed), 5)]
     pieces.append(chunks.feed(models.Completed(final)))
     messages = [piece.message for piece in pieces if piece is not None]
@@ -210,7 +211,7 @@ def test_spans_always_fit(sentences: list[tuple[str, int]], late: set[int]) -> N
 
 
 def test_a_piece_is_as_if_it_were_made_anew_and_shares_nothing_that_can_be_changed() -> None:
-    chunks = _messages.Chunks(_messages.Asked("c", None, None, ()))
+    chunks = _answers.ChunkBuilder(_answers.MessageBuilder("c", None, None, ()))
     one, other = (chunks.feed(models.TextDelta(text)) for text in ("four ", "hours"))
     assert one is not None
     assert other is not None

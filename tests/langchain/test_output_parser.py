@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from ragflow_integrations import models
 from ragflow_integrations.citations import cite, rewrite
 from ragflow_integrations.langchain import CitedAnswer, CitedAnswerParser
-from ragflow_integrations.langchain._messages import Asked
+from ragflow_integrations.langchain._answers import MessageBuilder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def answer(style: models.CitationStyle = "bracket") -> CitedAnswer:
         chat_id="chat",
         citation_style=style,
     )
-    message = Asked("chat", None, None, ()).result(whole).generations[0].message
+    message = MessageBuilder("chat", None, None, ()).result(whole).generations[0].message
     return CitedAnswer.from_message(message)
 
 

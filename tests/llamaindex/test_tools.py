@@ -49,8 +49,8 @@ def test_what_the_model_sees(server: Emulator) -> None:
 
 
 def test_only_what_is_named(server: Emulator) -> None:
-    assert [tool.metadata.name for tool in spec_of(server, chat_id=None).to_tool_list()] == ["search"]
-    assert [tool.metadata.name for tool in spec_of(server, dataset_ids=None).to_tool_list()] == ["ask"]
+    assert [tool.metadata.name for tool in spec_of(server, chat_id=None).to_tool_list()] == ["ragflow_search"]
+    assert [tool.metadata.name for tool in spec_of(server, dataset_ids=None).to_tool_list()] == ["ragflow_ask"]
     with pytest.raises(InvalidArgumentError, match="chat_id"):
         spec_of(server, dataset_ids=None, chat_id=None)
     with RAGFlowClient(server.base_url, server.api_key) as client, pytest.raises(InvalidArgumentError, match="client"):
@@ -65,13 +65,13 @@ def test_nothing_found(server: Emulator) -> None:
 async def test_function_agent(server: Emulator) -> None:
     async with AsyncRAGFlowClient(server.base_url, server.api_key) as client:
         spec = RAGFlowToolSpec.from_defaults(client, chat_id=server.chat_id, dataset_ids=[server.dataset_id])
-        llm = calling(("search", {"query": QUESTION}), ("ask", {"question": QUESTION}))
+        llm = calling(("ragflow_search", {"query": QUESTION}), ("ragflow_ask", {"question": QUESTION}))
         agent = FunctionAgent(tools=spec.to_tool_list(), llm=llm)
         running = agent.run("How long does it take?")
         results = [event async for event in running.stream_events() if isinstance(event, ToolCallResult)]
         output: Any = await running
     assert str(output) == f"It says: {ANSWER}"
-    assert [result.tool_name for result in results] == ["search", "ask"]
+    assert [result.tool_name for result in results] == ["ragflow_search", "ragflow_ask"]
     for result in results:
         assert result.tool_output.raw_output.source_nodes[0].node.metadata["file_name"] == "charging-stations.md"
     assert [call.tool_output.content for call in output.tool_calls][1] == ANSWER

@@ -19,7 +19,7 @@ PROVIDER = "ragflow"
 
 
 def content_blocks(message: AIMessage) -> list[ContentBlock]:
-    """Give a message, or a chunk of one, as standard blocks.
+    """Return a message, or a chunk of one, as standard blocks.
 
     Blocks have no ids: random ones would keep the blocks of two chunks from being merged.
     """
@@ -37,21 +37,21 @@ def content_blocks(message: AIMessage) -> list[ContentBlock]:
 
 
 def register() -> None:
-    """Tell LangChain."""
+    """Register the translator with LangChain."""
     register_translator(PROVIDER, content_blocks, content_blocks)
 
 
 def citations_of(message: BaseMessage) -> list[Citation]:
     """Read a message's citations, whichever form its content has; their spans are those of `message.text`."""
-    found: list[Citation] = []
-    at = 0
+    citations: list[Citation] = []
+    position = 0
     for block in message.content_blocks:
         if block["type"] != "text":
             continue
         annotations = block.get("annotations", ())
-        found += [_moved(annotation, at) for annotation in annotations if annotation["type"] == "citation"]
-        at += len(block["text"])
-    return found
+        citations += [_moved(annotation, position) for annotation in annotations if annotation["type"] == "citation"]
+        position += len(block["text"])
+    return citations
 
 
 def _moved(citation: Citation, by: int) -> Citation:

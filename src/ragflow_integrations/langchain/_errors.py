@@ -114,38 +114,14 @@ class RAGFlowSessionBusyError(errors.SessionBusyError, ModelError):
     """Another turn of this session is unfinished."""
 
 
-#: The core's class is the first parent of each.
+#: The classes above by the core's class, which is the first parent of each.
 _CLASSES: dict[type, type[errors.RAGFlowError]] = {
-    cls.__bases__[0]: cls
-    for cls in (
-        RAGFlowInvalidArgumentError,
-        RAGFlowConnectionError,
-        RAGFlowTimeoutError,
-        RAGFlowAPIError,
-        RAGFlowAuthenticationError,
-        RAGFlowPermissionDeniedError,
-        RAGFlowInvalidRequestError,
-        RAGFlowRateLimitError,
-        RAGFlowServerError,
-        RAGFlowNotFoundError,
-        RAGFlowChatNotFoundError,
-        RAGFlowSessionNotFoundError,
-        RAGFlowDatasetNotFoundError,
-        RAGFlowDocumentNotFoundError,
-        RAGFlowAgentNotFoundError,
-        RAGFlowModelUnavailableError,
-        RAGFlowEmbeddingModelMismatchError,
-        RAGFlowGenerationError,
-        RAGFlowStreamInterruptedError,
-        RAGFlowProtocolError,
-        RAGFlowUnsupportedByServerError,
-        RAGFlowSessionBusyError,
-    )
+    cls.__bases__[0]: cls for cls in tuple(globals().values()) if isinstance(cls, type) and issubclass(cls, errors.RAGFlowError)
 }
 
 
 def translate(error: errors.RAGFlowError) -> errors.RAGFlowError:
-    """Give an error of the core as one of LangChain too, with its text, attributes and traceback."""
+    """Return an error of the core as one of LangChain too, with its text, attributes and traceback."""
     cls = next((_CLASSES[base] for base in type(error).__mro__ if base in _CLASSES), None)
     if cls is None or isinstance(error, ModelError):
         return error
@@ -161,29 +137,3 @@ def langchain_errors() -> Iterator[None]:
         yield
     except errors.RAGFlowError as error:
         raise translate(error) from error.__cause__
-
-
-__all__ = [
-    "RAGFlowAPIError",
-    "RAGFlowAgentNotFoundError",
-    "RAGFlowAuthenticationError",
-    "RAGFlowChatNotFoundError",
-    "RAGFlowConnectionError",
-    "RAGFlowDatasetNotFoundError",
-    "RAGFlowDocumentNotFoundError",
-    "RAGFlowEmbeddingModelMismatchError",
-    "RAGFlowGenerationError",
-    "RAGFlowInvalidArgumentError",
-    "RAGFlowInvalidRequestError",
-    "RAGFlowModelUnavailableError",
-    "RAGFlowNotFoundError",
-    "RAGFlowPermissionDeniedError",
-    "RAGFlowProtocolError",
-    "RAGFlowRateLimitError",
-    "RAGFlowServerError",
-    "RAGFlowSessionBusyError",
-    "RAGFlowSessionNotFoundError",
-    "RAGFlowStreamInterruptedError",
-    "RAGFlowTimeoutError",
-    "RAGFlowUnsupportedByServerError",
-]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence  # noqa: TC003 - pydantic evaluates the types of fields
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, SkipValidation, model_validator
 
+from ragflow_integrations._adapters.options import QUESTION_OPTIONS, check_names, question_options
+from ragflow_integrations._adapters.steps import arun, run
+from ragflow_integrations._adapters.stop import check_stop
+from ragflow_integrations._adapters.target import TARGETS, ChatTarget, Question
 from ragflow_integrations._protocol import validation
 from ragflow_integrations._version import __version__
 from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.langchain import _requests
+from ragflow_integrations.langchain._answers import MessageBuilder
 from ragflow_integrations.langchain._compat import PROVIDER
-from ragflow_integrations.langchain._connection import Connected, arun, run
+from ragflow_integrations.langchain._component import RAGFlowComponent
 from ragflow_integrations.langchain._errors import langchain_errors
+from ragflow_integrations.langchain._requests import SystemMessagePolicy  # noqa: TC001 - pydantic evaluates the types of fields
 from ragflow_integrations.models import CitationStyle, ReasoningEffort  # noqa: TC001 - pydantic evaluates the types of fields
 
 if TYPE_CHECKING:
@@ -26,57 +32,13 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-    from ragflow_integrations.langchain import _messages
-    from ragflow_integrations.langchain._connection import AnyClient, Flow
+    from ragflow_integrations._adapters.clients import AnyClient
+    from ragflow_integrations._adapters.steps import Steps
 
-SystemMessagePolicy: TypeAlias = Literal["warn", "prepend", "error"]
-
-_TARGETS = ("chat_id", "chat_name", "agent_id")
 _SESSION = ("session_id", "conversation_id")
-_OPTIONS = (
-    "model",
-    "temperature",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "max_tokens",
-    "citation_style",
-    "document_ids",
-    "metadata_condition",
-    "reasoning_effort",
-    "internet",
-    "variables",
-    "inputs",
-    "return_trace",
-)
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A question on its way: what the client is called with, and what the answer's message needs.
-
-    Attributes:
-        arguments: Of the client's method.
-        conversation_id: The conversation whose session has to be found or created first.
-        stateless: Whether the messages are the whole history.
-        stop: Where to cut the text.
-    """
-
-    arguments: dict[str, Any]
-    conversation_id: str | None
-    stateless: bool
-    stop: tuple[str, ...]
-
-    @property
-    def asked(self) -> _messages.Asked:
-        """What of it shapes the answer's message."""
-        from ragflow_integrations.langchain import _messages  # noqa: PLC0415 - as in `_turn`
-
-        given = self.arguments
-        return _messages.Asked(given.get("chat_id"), given.get("agent_id"), given.get("model"), self.stop)
-
-
-class ChatRAGFlow(BaseChatModel, Connected):
+class ChatRAGFlow(BaseChatModel, RAGFlowComponent):
     """A RAGFlow chat assistant, or agent, as a chat model.
 
     Setup:
@@ -241,8 +203,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
 
     @model_validator(mode="after")
     def _check_target(self) -> Self:
-        given = {name: getattr(self, name) for name in _TARGETS}
-        validation.text(name := validation.exactly_one(**given), given[name])
+        _ = self._target
         _session_of(self.session_id, self.conversation_id)
         return self
 
@@ -250,6 +211,10 @@ class ChatRAGFlow(BaseChatModel, Connected):
     def _set_ragflow_version(self) -> Self:
         self._add_version("ragflow-integrations", __version__)
         return self
+
+    @property
+    def _target(self) -> ChatTarget:
+        return ChatTarget(self.chat_id, self.chat_name, self.agent_id)
 
     # -- what LangChain asks about ------------------------------------------------------------------------------------------
 
@@ -260,15 +225,15 @@ class ChatRAGFlow(BaseChatModel, Connected):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """What makes two models give different answers; the key of LangChain's cache."""
-        shaping = (*_TARGETS, *_SESSION, *_OPTIONS, "stop", "system_message")
-        return {"base_url": self._clients.given.base_url} | {
+        shaping = (*TARGETS, *_SESSION, *QUESTION_OPTIONS, "stop", "system_message")
+        return {"base_url": self._clients.primary.base_url} | {
             name: value for name in shaping if (value := getattr(self, name)) is not None
         }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = PROVIDER
-        params.setdefault("ls_model_name", next(filter(None, (getattr(self, name) for name in _TARGETS))))
+        params.setdefault("ls_model_name", self._target.name)
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
@@ -280,74 +245,48 @@ class ChatRAGFlow(BaseChatModel, Connected):
             "structured_output": False,
         }
 
-    # -- a turn ------------------------------------------------------------------------------------------------------------
+    # -- a question --------------------------------------------------------------------------------------------------------
 
-    def _turn(self, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]) -> _Turn:
-        # All the models are loaded with it: half of what this class would add to the loading of LangChain.
-        from ragflow_integrations.langchain import _messages  # noqa: PLC0415
-
+    def _question(
+        self, client: AnyClient, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]
+    ) -> Steps[Question]:
+        """Return the question, with its session; the options of a call replace those of the model."""
         call = {name: value for name, value in call.items() if name != "stream"}  # LangChain's own
-        unknown = sorted(set(call) - {*_SESSION, *_OPTIONS})
-        if unknown:
-            raise InvalidArgumentError(unknown[0], f"is no option of a call; options are {', '.join((*_SESSION, *_OPTIONS))}")
+        check_names(call, (*_SESSION, *QUESTION_OPTIONS), "call")
         session_id, conversation_id = _session_of(self.session_id, self.conversation_id)
         if any(call.get(name) is not None for name in _SESSION):
             session_id, conversation_id = _session_of(call.get("session_id"), call.get("conversation_id"))
-        given = {name: call.get(name, getattr(self, name)) for name in _OPTIONS}
-        given = {name: value for name, value in given.items() if value is not None}
+        options = question_options({name: call.get(name, getattr(self, name)) for name in QUESTION_OPTIONS})
+        stops = check_stop(self.stop if stop is None else stop)
         stored = session_id is not None or conversation_id is not None
-        stateless = not stored and self.agent_id is None
-        if stateless:
-            given["messages"] = _messages.history(messages, self.system_message)
-        else:
-            if not stored:
-                _messages.check_alone(messages)
-            given["question"] = _messages.question(messages, self.system_message)
-            given["session_id"] = session_id
-        return _Turn(given, conversation_id, stateless, tuple(stop if stop is not None else self.stop or ()))
+        if not stored and self.agent_id is None:
+            return Question(history=_requests.history(messages, self.system_message), options=options, stop=stops)
+        if not stored:
+            _requests.check_alone(messages)
+        text = _requests.question(messages, self.system_message)
+        question = Question(text, session_id, options=options, stop=stops)
+        if conversation_id is None:
+            return question
+        return (yield from self._target.within_stored_session(client, question, self.session_store, conversation_id))
 
-    def _addressing(self, client: AnyClient, turn: _Turn) -> Flow[None]:
-        """Complete a turn with ids, asking the server for those not yet known."""
-        shared = self._shared
-        given = turn.arguments
-        if self.agent_id is not None:
-            given["agent_id"] = self.agent_id
-        elif self.chat_id is not None:
-            given["chat_id"] = self.chat_id
-        else:
-            key = ("chat", str(self.chat_name))
-            if key not in shared.ids:
-                shared.ids[key] = (yield client.chats.find(key[1])).id
-            given["chat_id"] = shared.ids[key]
-        if turn.conversation_id is not None:
-            given["session_id"] = yield from self._session(client, turn)
+    def _builder(self, client: AnyClient, question: Question) -> Steps[MessageBuilder]:
+        ids = yield from self._target.ids(client)
+        return MessageBuilder(ids.get("chat_id"), ids.get("agent_id"), question.options.get("model"), question.stop)
 
-    def _session(self, client: AnyClient, turn: _Turn) -> Flow[str]:
-        """Find a conversation's session, or create it; of several first calls at once one creates it and the others wait."""
-        shared, store, key = self._shared, self.session_store, str(turn.conversation_id)
-        while not isinstance(found := shared.claim(store, key), str):
-            if found is not None:
-                yield found
-                continue
-            created = None
-            try:
-                if self.agent_id is not None:
-                    # Up to 0.19.1 the values of an agent's begin form are needed here.
-                    inputs = turn.arguments.get("inputs")
-                    created = (yield client.agents.create_session(self.agent_id, inputs=inputs)).id
-                else:
-                    created = (yield client.sessions.create(turn.arguments["chat_id"])).id
-            finally:
-                shared.settle(store, key, created)
-        return found
-
-    def _answering(
+    def _answer(
         self, client: AnyClient, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]
-    ) -> Flow[ChatResult]:
-        turn = self._turn(messages, stop, call)
-        yield from self._addressing(client, turn)
-        answer = yield (client.complete if turn.stateless else client.ask)(**turn.arguments)
-        return turn.asked.result(answer)
+    ) -> Steps[ChatResult]:
+        question = yield from self._question(client, messages, stop, call)
+        answer = yield from self._target.ask(client, question)
+        return (yield from self._builder(client, question)).result(answer)
+
+    def _open_stream(
+        self, client: AnyClient, messages: list[BaseMessage], stop: list[str] | None, call: dict[str, Any]
+    ) -> Steps[Any]:
+        """Return the stream of an answer, and the builder of its chunks."""
+        question = yield from self._question(client, messages, stop, call)
+        builder = yield from self._builder(client, question)
+        return (yield from self._target.ask(client, question, stream=True)), builder.chunks()
 
     def _generate(
         self,
@@ -357,7 +296,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            return run(self._answering(self._sync, messages, stop, kwargs))
+            return run(self._answer(self._sync, messages, stop, kwargs))
 
     async def _agenerate(
         self,
@@ -367,7 +306,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            return await arun(self._answering(self._async, messages, stop, kwargs))
+            return await arun(self._answer(self._async, messages, stop, kwargs))
 
     def _stream(
         self,
@@ -377,10 +316,8 @@ class ChatRAGFlow(BaseChatModel, Connected):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors():
-            turn, client = self._turn(messages, stop, kwargs), self._sync
-            run(self._addressing(client, turn))
-            chunks = turn.asked.chunks()
-            with (client.stream_complete if turn.stateless else client.stream)(**turn.arguments) as stream:
+            stream, chunks = run(self._open_stream(self._sync, messages, stop, kwargs))
+            with stream:
                 for event in stream:
                     if (chunk := chunks.feed(event)) is not None:
                         yield chunk
@@ -393,10 +330,8 @@ class ChatRAGFlow(BaseChatModel, Connected):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with langchain_errors():
-            turn, client = self._turn(messages, stop, kwargs), self._async
-            await arun(self._addressing(client, turn))
-            chunks = turn.asked.chunks()
-            async with (client.stream_complete if turn.stateless else client.stream)(**turn.arguments) as stream:
+            stream, chunks = await arun(self._open_stream(self._async, messages, stop, kwargs))
+            async with stream:
                 async for event in stream:
                     if (chunk := chunks.feed(event)) is not None:
                         yield chunk
@@ -410,7 +345,7 @@ class ChatRAGFlow(BaseChatModel, Connected):
         return await super(ChatRAGFlow, self._uncached(kwargs))._agenerate_with_cache(messages, *args, **kwargs)
 
     def _uncached(self, call: dict[str, Any]) -> Self:
-        """Give the model without LangChain's cache where a session is used: a cached reply would skip the server's turn."""
+        """Return the model without LangChain's cache if a session is used: a cached reply would skip the server's turn."""
         stored = any(call.get(name, getattr(self, name)) is not None for name in _SESSION)
         return self.model_copy(update={"cache": False}) if stored and self.cache is not False else self
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragflow_integrations import models
 from ragflow_integrations._html import answer_html
+from ragflow_integrations.langchain._answers import document_from
 from ragflow_integrations.langchain._compat import citations_of
-from ragflow_integrations.langchain._messages import described_document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ class CitedAnswer(BaseModel):
         return cls(
             text=str(message.text),
             citations=citations_of(message),
-            sources=[described_document(chunk) for chunk in reference.get("chunks", ())],
+            sources=[document_from(chunk) for chunk in reference.get("chunks", ())],
             reasoning="".join(block.get("reasoning", "") for block in message.content_blocks if block["type"] == "reasoning"),
         )
 
@@ -61,17 +61,17 @@ class CitedAnswer(BaseModel):
         )
 
     def to_markdown(self) -> str:
-        """Give the text with a footnote per cited source."""
+        """Return the text with a footnote per cited source."""
         parts: list[str] = []
         notes: dict[int, str] = {}
-        at = 0
+        position = 0
         for citation in self.citations:
             number = _number(citation)
             start, end = _marker(citation)
-            parts += [self.text[at:start], f"[^{number}]"]
-            at = end
+            parts += [self.text[position:start], f"[^{number}]"]
+            position = end
             notes[number] = f"[^{number}]: {_title(citation)}: “{_excerpt(citation)}”"
-        text = "".join([*parts, self.text[at:]])
+        text = "".join([*parts, self.text[position:]])
         return "\n".join([text, "", *(notes[number] for number in sorted(notes))]) if notes else text
 
     def _repr_html_(self) -> str:
@@ -112,16 +112,16 @@ class CitedAnswerParser(BaseTransformOutputParser[CitedAnswer]):
     """
 
     def parse(self, text: str) -> CitedAnswer:
-        """Take text without citations."""
+        """Accept text without citations."""
         return CitedAnswer(text=text)
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> CitedAnswer:  # noqa: ARG002 - LangChain's
-        """Take a message."""
+        """Accept a message."""
         message: Any = getattr(result[0], "message", None)
         return CitedAnswer.from_message(message) if isinstance(message, BaseMessage) else self.parse(result[0].text)
 
     async def aparse_result(self, result: list[Generation], *, partial: bool = False) -> CitedAnswer:
-        """Take a message; at once, where LangChain's default would go through a thread."""
+        """Accept a message; at once, where LangChain's default would go through a thread."""
         return self.parse_result(result, partial=partial)
 
     def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[CitedAnswer]:  # noqa: A002 - LangChain's name

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from pydantic import model_validator
 
+from ragflow_integrations._adapters.options import DEFAULT_LIMIT, RETRIEVAL_OPTIONS, check_names
+from ragflow_integrations._adapters.steps import arun, run
+from ragflow_integrations._adapters.target import DatasetsTarget
 from ragflow_integrations._protocol import validation
 from ragflow_integrations._protocol.calls import metadata_filters
 from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.langchain._answers import document
 from ragflow_integrations.langchain._compat import PROVIDER
-from ragflow_integrations.langchain._connection import Connected, arun, run
+from ragflow_integrations.langchain._component import RAGFlowComponent
 from ragflow_integrations.langchain._errors import langchain_errors
-from ragflow_integrations.langchain._messages import document
-from ragflow_integrations.models import RetrievalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,13 +25,11 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
     from langchain_core.documents import Document
 
-    from ragflow_integrations.langchain._connection import AnyClient, Flow
-
-#: Options of a search, in alphabetical order for messages.
-_OPTIONS = tuple(sorted(RetrievalOptions.__optional_keys__))
+    from ragflow_integrations._adapters.clients import AnyClient
+    from ragflow_integrations._adapters.steps import Steps
 
 
-class RAGFlowRetriever(BaseRetriever, Connected):
+class RAGFlowRetriever(BaseRetriever, RAGFlowComponent):
     """Search in RAGFlow datasets.
 
     Setup:
@@ -85,7 +85,7 @@ class RAGFlowRetriever(BaseRetriever, Connected):
     """Datasets to search; all of one embedding model."""
     dataset_names: Sequence[str] | None = None
     """Their exact names instead, looked up once, on first use."""
-    k: int = 8
+    k: int = DEFAULT_LIMIT
     """Documents wanted."""
     document_ids: Sequence[str] | None = None
     """Only these documents."""
@@ -114,10 +114,13 @@ class RAGFlowRetriever(BaseRetriever, Connected):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = {"dataset_ids": self.dataset_ids, "dataset_names": self.dataset_names}
-        validation.ids(name := validation.exactly_one(**given), given[name])
+        _ = self._datasets
         validation.positive("k", self.k)
         return self
+
+    @property
+    def _datasets(self) -> DatasetsTarget:
+        return DatasetsTarget(self.dataset_ids, self.dataset_names)
 
     def with_filters(self, metadata: Mapping[str, object] | None = None, *, document_ids: Sequence[str] | None = None) -> Self:
         """Return a copy that finds less: what this one finds, if all of `metadata` is so, within `document_ids`.
@@ -159,7 +162,7 @@ class RAGFlowRetriever(BaseRetriever, Connected):
         **kwargs: Any,
     ) -> list[Document]:
         with langchain_errors():
-            return run(self._searching(self._sync, query, k, kwargs))
+            return run(self._search(self._sync, query, k, kwargs))
 
     async def _aget_relevant_documents(
         self,
@@ -170,26 +173,20 @@ class RAGFlowRetriever(BaseRetriever, Connected):
         **kwargs: Any,
     ) -> list[Document]:
         with langchain_errors():
-            return await arun(self._searching(self._async, query, k, kwargs))
+            return await arun(self._search(self._async, query, k, kwargs))
 
-    def _searching(self, client: AnyClient, query: str, k: int | None, call: dict[str, Any]) -> Flow[list[Document]]:
+    def _search(self, client: AnyClient, query: str, k: int | None, call: dict[str, Any]) -> Steps[list[Document]]:
         options = self._options(k, call)
-        known = self._shared.ids
-        for name in self.dataset_names or ():
-            if ("dataset", name) not in known:
-                known["dataset", name] = (yield client.datasets.find(name)).id
-        dataset_ids = self.dataset_ids or [known["dataset", name] for name in self.dataset_names or ()]
+        dataset_ids = yield from self._datasets.ids(client)
         if options["document_ids"] == []:
             return []  # the call names none of the documents that the retriever is limited to
-        found = yield client.retrieve(query, dataset_ids=dataset_ids, **options)
-        return [document(chunk) for chunk in found.chunks]
+        result = yield client.retrieve(query, dataset_ids=dataset_ids, **options)
+        return [document(chunk) for chunk in result.chunks]
 
     def _options(self, k: int | None, call: dict[str, Any]) -> dict[str, Any]:
         """Join the options of a call with the retriever's: filters narrow, others replace."""
-        unknown = sorted(set(call) - set(_OPTIONS))
-        if unknown:
-            raise InvalidArgumentError(unknown[0], f"is no option of a search; options are k, {', '.join(_OPTIONS)}")
-        options = {name: call.get(name, getattr(self, name)) for name in _OPTIONS}
+        check_names(call, ("k", *RETRIEVAL_OPTIONS), "search")
+        options = {name: call.get(name, getattr(self, name)) for name in RETRIEVAL_OPTIONS}
         if call.get("document_ids") is not None:
             options["document_ids"] = _common(self.document_ids, call["document_ids"])
         else:
@@ -198,16 +195,16 @@ class RAGFlowRetriever(BaseRetriever, Connected):
         return {"limit": self.k if k is None else validation.positive("k", k), **options}
 
 
-def _common(own: Sequence[str] | None, given: Sequence[str]) -> list[str]:
+def _common(own: Sequence[str] | None, call: Sequence[str]) -> list[str]:
     """Return the documents of both; None stands for all."""
-    checked = validation.ids("document_ids", given)
+    checked = validation.ids("document_ids", call)
     return checked if own is None else [item for item in checked if item in own]
 
 
-def _joined(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _joined(own: Mapping[str, Any] | None, call: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Join two metadata conditions so that both must hold."""
-    conditions = [None if one is None else metadata_filters.parse("metadata_condition", one) for one in (own, given)]
-    joined = metadata_filters.both(*conditions)
+    parsed = [None if item is None else metadata_filters.parse("metadata_condition", item) for item in (own, call)]
+    joined = metadata_filters.both(*parsed)
     return None if joined is None else joined.to_dict()
 
 

@@ -12,9 +12,10 @@ from langchain_core.documents import Document  # noqa: TC002 - as above
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import BaseModel, Field, model_validator
 
+from ragflow_integrations._adapters.options import DEFAULT_LIMIT
 from ragflow_integrations._protocol import validation
 from ragflow_integrations.errors import RAGFlowError
-from ragflow_integrations.langchain._connection import Connected
+from ragflow_integrations.langchain._component import RAGFlowComponent
 from ragflow_integrations.langchain.chat_models import ChatRAGFlow
 from ragflow_integrations.langchain.output_parsers import CitedAnswer
 from ragflow_integrations.langchain.retrievers import RAGFlowRetriever
@@ -58,26 +59,26 @@ class _Ask:
 
 @dataclass(frozen=True)
 class _Search:
-    """Searches datasets; content is what was found as text, artifact the documents."""
+    """Searches datasets; content is the passages as text, artifact the documents."""
 
     retriever: RAGFlowRetriever
 
     def run(self, query: str, callbacks: Callbacks = None) -> tuple[str, list[Document]]:
         with _tool_errors():
-            found = self.retriever.invoke(query, {"callbacks": callbacks})
-        return _listed(found), found
+            documents = self.retriever.invoke(query, {"callbacks": callbacks})
+        return _numbered(documents), documents
 
     async def arun(self, query: str, callbacks: Callbacks = None) -> tuple[str, list[Document]]:
         with _tool_errors():
-            found = await self.retriever.ainvoke(query, {"callbacks": callbacks})
-        return _listed(found), found
+            documents = await self.retriever.ainvoke(query, {"callbacks": callbacks})
+        return _numbered(documents), documents
 
 
-class RAGFlowToolkit(BaseToolkit, Connected):
+class RAGFlowToolkit(BaseToolkit, RAGFlowComponent):
     """RAGFlow as tools, for agents whose model calls tools.
 
-    `ragflow_ask`, where an assistant or agent is named, gives its answer as content and a `CitedAnswer` as artifact.
-    `ragflow_search`, where datasets are named, gives what was found as content and the documents as artifact. Both are native
+    `ragflow_ask`, if an assistant or agent is named, returns its answer as content and a `CitedAnswer` as artifact.
+    `ragflow_search`, if datasets are named, returns the passages as content and the documents as artifact. Both are native
     in async code. Errors become text that says what happened and whether to try again; with `tool.handle_tool_error = False`
     they are raised.
 
@@ -103,7 +104,7 @@ class RAGFlowToolkit(BaseToolkit, Connected):
     """Datasets that `ragflow_search` searches."""
     dataset_names: Sequence[str] | None = None
     """Their exact names instead."""
-    k: int = 8
+    k: int = DEFAULT_LIMIT
     """Documents that it gives."""
     document_ids: Sequence[str] | None = None
     """Both tools stay within these documents."""
@@ -116,14 +117,14 @@ class RAGFlowToolkit(BaseToolkit, Connected):
 
     @model_validator(mode="after")
     def _make_tools(self) -> Self:
-        self.get_tools()  # whatever is wrong is said now
+        self.get_tools()  # what is wrong is raised now
         return self
 
     def get_tools(self) -> list[BaseTool]:
-        """Give the tools."""
-        assistant = _known(chat_id=self.chat_id, chat_name=self.chat_name, agent_id=self.agent_id)
-        datasets = _known(dataset_ids=self.dataset_ids, dataset_names=self.dataset_names)
-        filters = _known(document_ids=self.document_ids, metadata_condition=self.metadata_condition)
+        """Return the tools."""
+        assistant = _without_none(chat_id=self.chat_id, chat_name=self.chat_name, agent_id=self.agent_id)
+        datasets = _without_none(dataset_ids=self.dataset_ids, dataset_names=self.dataset_names)
+        filters = _without_none(document_ids=self.document_ids, metadata_condition=self.metadata_condition)
         tools: list[BaseTool] = []
         if assistant:
             # The inner model's tokens are no part of the outer model's answer: agents' streams leave them out by this tag.
@@ -136,12 +137,12 @@ class RAGFlowToolkit(BaseToolkit, Connected):
             validation.exactly_one(**dict.fromkeys(("chat_id", "chat_name", "agent_id", "dataset_ids", "dataset_names")))
         return tools
 
-    def _tool(self, what: str, description: str, schema: type[BaseModel], does: _Ask | _Search) -> BaseTool:
+    def _tool(self, name: str, description: str, schema: type[BaseModel], action: _Ask | _Search) -> BaseTool:
         about = f" The documents are about {self.about}." if self.about else ""
         return StructuredTool.from_function(
-            does.run,
-            does.arun,
-            name=f"{self.prefix}_{what}",
+            action.run,
+            action.arun,
+            name=f"{self.prefix}_{name}",
             description=description + about,
             args_schema=schema,
             response_format="content_and_artifact",
@@ -160,15 +161,16 @@ def _tool_errors() -> Iterator[None]:
         raise ToolException(f"{error} {advice}") from error
 
 
-def _listed(found: list[Document]) -> str:
-    if not found:
+def _numbered(documents: list[Document]) -> str:
+    if not documents:
         return "Nothing was found. Try other words."
     return "\n\n".join(
-        f"[{number}] {document.metadata['document_name']}\n{document.page_content}" for number, document in enumerate(found, 1)
+        f"[{number}] {document.metadata['document_name']}\n{document.page_content}"
+        for number, document in enumerate(documents, 1)
     )
 
 
-def _known(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ragflow_integrations.llamaindex.chat_engine import RAGFlowChatEngine
     from ragflow_integrations.llamaindex.index import RAGFlowIndex
     from ragflow_integrations.llamaindex.llm import RAGFlowLLM
+    from ragflow_integrations.llamaindex.options import EngineOptions, QuestionOptions, RetrieverOptions
     from ragflow_integrations.llamaindex.query_engine import RAGFlowQueryEngine
     from ragflow_integrations.llamaindex.reader import RAGFlowReader
     from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ragflow_integrations.llamaindex.tools import RAGFlowToolSpec
 
 __all__ = [
+    "EngineOptions",
+    "QuestionOptions",
     "RAGFlowChatEngine",
     "RAGFlowIndex",
     "RAGFlowLLM",
@@ -29,9 +32,12 @@ __all__ = [
     "RAGFlowRetriever",
     "RAGFlowStreamingChatResponse",
     "RAGFlowToolSpec",
+    "RetrieverOptions",
 ]
 
 _HOMES = {
+    "EngineOptions": "options",
+    "QuestionOptions": "options",
     "RAGFlowChatEngine": "chat_engine",
     "RAGFlowIndex": "index",
     "RAGFlowLLM": "llm",
@@ -40,6 +46,7 @@ _HOMES = {
     "RAGFlowRetriever": "retriever",
     "RAGFlowStreamingChatResponse": "streaming",
     "RAGFlowToolSpec": "tools",
+    "RetrieverOptions": "options",
 }
 
 

@@ -19,9 +19,10 @@ from llama_index.core.base.response.schema import Response
 from llama_index.core.schema import NodeRelationship, NodeWithScore, ObjectType, RelatedNodeInfo, TextNode
 from llama_index.core.tools import ToolOutput
 
-from ragflow_integrations._adapters import agent_metadata, chunk_metadata, citation_data, citation_spans
+from ragflow_integrations._adapters import history
+from ragflow_integrations._adapters.plain_data import agent_metadata, chunk_metadata, citation_data, citation_spans
 from ragflow_integrations._protocol.answers.keyed_markers import cite_stored
-from ragflow_integrations.citations import cite, rewrite, strip_markers
+from ragflow_integrations.citations import cite, rewrite
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import Answer, Message, Reference
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 #: Metadata worth an LLM's attention; the rest is for programs and would only fill the prompt.
 _FOR_LLMS = frozenset({"file_name", "page_label", "url"})
 _BOX = 5
-_SPEAKERS = {
-    MessageRole.USER: "user",
-    MessageRole.ASSISTANT: "assistant",
-    MessageRole.CHATBOT: "assistant",
-    MessageRole.MODEL: "assistant",
-}
 
 
 def node(chunk: Chunk) -> NodeWithScore:
@@ -72,38 +67,38 @@ def nodes(chunks: Iterable[Chunk]) -> list[NodeWithScore]:
 
 
 def _page(chunk: Chunk) -> str | None:
-    """Give the page of a paged document; elsewhere a position is an ordinal, written as a box without an area."""
+    """Return the page of a paged document; elsewhere a position is an ordinal, written as a box without an area."""
     box = chunk.positions[0] if chunk.positions else ()
     if len(box) != _BOX or not (box[2] > box[1] and box[4] > box[3]):
         return None
     return str(int(box[0]))
 
 
-def source(question: str, found: list[NodeWithScore]) -> ToolOutput:
+def source(question: str, results: list[NodeWithScore]) -> ToolOutput:
     """Describe the retrieval behind an answer the way LlamaIndex's own chat engines do."""
     return ToolOutput(
         tool_name="ragflow_retrieval",
-        content="\n\n".join(f"[{at}] {item.node.get_content()}" for at, item in enumerate(found, 1)),
+        content="\n\n".join(f"[{number}] {item.node.get_content()}" for number, item in enumerate(results, 1)),
         raw_input={"query": question},
-        raw_output=Response(response=None, source_nodes=found),
+        raw_output=Response(response=None, source_nodes=results),
     )
 
 
 def metadata(session_id: str | None, answer: Answer | None = None) -> dict[str, Any]:
     """Describe an answer: the same keys for every kind of response, before the answer and after it."""
-    given = answer or Answer(text="")
+    answer = answer or Answer(text="")
     return {
-        "session_id": given.session_id or session_id,
-        "message_id": given.message_id,
-        "citations": [citation_data(citation) for citation in given.citations],
-        "usage": usage(given),
-        "finish_reason": given.finish_reason,
-        **agent_metadata(given),
+        "session_id": answer.session_id or session_id,
+        "message_id": answer.message_id,
+        "citations": [citation_data(citation) for citation in answer.citations],
+        "usage": usage(answer),
+        "finish_reason": answer.finish_reason,
+        **agent_metadata(answer),
     }
 
 
 def usage(answer: Answer) -> dict[str, int] | None:
-    """Give the tokens of an answer under the names that token counters read."""
+    """Return the tokens of an answer under the names that token counters read."""
     if answer.usage is None:
         return None
     counted = {
@@ -154,7 +149,7 @@ def _citation_block(citation: Citation) -> CitationBlock:
 
 
 def stored_message(message: Message, style: CitationStyle) -> ChatMessage:
-    """Make the message of one that a session holds, with its citations."""
+    """Make the message of a stored one, with its citations."""
     if message.role != "assistant":
         return ChatMessage(role=MessageRole(message.role), content=message.content)
     reference = message.reference or Reference()
@@ -173,27 +168,20 @@ def sent_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     Raises:
         InvalidArgumentError: A message holds what no RAGFlow server reads.
     """
-    return tuple(_sent(f"chat_history[{at}]", message) for at, message in enumerate(messages))
+    return tuple(_sent(f"chat_history[{index}]", message) for index, message in enumerate(messages))
 
 
 def _sent(name: str, message: ChatMessage) -> Message:
-    role = _SPEAKERS.get(message.role)
-    if role is None:
-        raise InvalidArgumentError(
-            name, f"is a {message.role.value} message; RAGFlow reads those of the user and the assistant, and drops the others"
-        )
-    strange = [block.block_type for block in message.blocks if not isinstance(block, TextBlock | ThinkingBlock | CitationBlock)]
-    if strange:
-        raise InvalidArgumentError(name, f"holds a block of type {strange[0]!r}; RAGFlow reads text only")
-    text = message.content or ""
-    if role == "user":
-        return Message(role="user", content=text)
-    return Message(
-        role="assistant", content=strip_markers(text, citation_spans(message.additional_kwargs.get("citations", [])))
-    )
+    role = history.role_of(name, message.role.value)
+    if role == "system":
+        raise InvalidArgumentError(name, "is a system message, which RAGFlow drops; put it into the assistant's prompt")
+    unread = [block.block_type for block in message.blocks if not isinstance(block, TextBlock | ThinkingBlock | CitationBlock)]
+    if unread:
+        raise InvalidArgumentError(name, f"holds a block of type {unread[0]!r}; RAGFlow reads text only")
+    return history.message(role, message.content or "", citation_spans(message.additional_kwargs.get("citations", [])))
 
 
 def file_name(name: str, text_suffixes: frozenset[str]) -> str:
-    """Give the name a text is uploaded under: one that makes the server parse it as text."""
+    """Return the name a text is uploaded under: one that makes the server parse it as text."""
     base = PurePosixPath(name.replace("\\", "/")).name or "document"
     return base if PurePosixPath(base).suffix.lower() in text_suffixes else f"{base}.txt"

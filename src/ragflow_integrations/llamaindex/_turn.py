@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
+from ragflow_integrations._adapters.stop import StopFilter, cut_answer
 from ragflow_integrations.llamaindex import _nodes
 from ragflow_integrations.models import Completed, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from llama_index.core.schema import NodeWithScore
     from llama_index.core.tools import ToolOutput
@@ -28,9 +29,12 @@ class Turn:
         question: The question.
         session_id: The session asked, where there is one.
         trace: The trace, begun.
-        record: Takes the messages that the history keeps.
+        record: Accepts the messages that the history keeps.
+        streamed: Whether the answer is streamed.
 
     Attributes:
+        question: The question.
+        streamed: Whether the answer is streamed.
         nodes: Everything retrieved; filled in place.
         sources: The retrieval as a tool's output; filled in place.
         metadata: Session, message, citations, usage; filled in place.
@@ -40,7 +44,13 @@ class Turn:
     """
 
     def __init__(
-        self, question: str, session_id: str | None, trace: Trace, record: Callable[[list[ChatMessage]], None]
+        self,
+        question: str,
+        session_id: str | None,
+        trace: Trace,
+        record: Callable[[list[ChatMessage]], None],
+        *,
+        streamed: bool,
     ) -> None:
         self.nodes: list[NodeWithScore] = []
         self.sources: list[ToolOutput] = []
@@ -48,7 +58,10 @@ class Turn:
         self.answer: Answer | None = None
         self.ended = False
         self.kept: list[ChatMessage] = []
-        self._question = question
+        self.question = question
+        self.streamed = streamed
+        self._stop: Sequence[str] = ()
+        self._stop_filter = StopFilter(())
         self._trace = trace
         self._record = record
         self._text: list[str] = []
@@ -60,8 +73,18 @@ class Turn:
         """The server's final text, or what came of it."""
         return self.answer.text if self.answer is not None else "".join(self._text)
 
+    def stop_before(self, stop: Sequence[str]) -> None:
+        """Cut the answer off before the first of these sequences."""
+        self._stop = stop
+        self._stop_filter = StopFilter(stop)
+
     def take(self, event: AnswerEvent) -> str:
-        """Take an event of the stream; give the text to show for it."""
+        """Accept an event of the stream; return the text to show for it."""
+        if not self._stop:
+            return self._show(event)
+        return "".join(self._show(part) for part in self._stop_filter.feed_event(event))
+
+    def _show(self, event: AnswerEvent) -> str:
         if self.ended:  # closed from another thread while this event was read
             return ""
         if isinstance(event, TextDelta):
@@ -75,17 +98,18 @@ class Turn:
         return ""
 
     def complete(self, answer: Answer) -> None:
-        """Take the whole answer."""
+        """Accept the whole answer."""
+        answer = cut_answer(answer, self._stop)
         self.answer = answer
         self.metadata.update(_nodes.metadata(self.metadata["session_id"], answer))
         self.nodes.extend(_nodes.nodes(answer.reference.chunks))
         if self.nodes:
-            self.sources.append(_nodes.source(self._question, self.nodes))
+            self.sources.append(_nodes.source(self.question, self.nodes))
             self._trace.retrieval(self.nodes)
 
     @contextmanager
     def ended_by_errors(self) -> Iterator[None]:
-        """End the turn where its answer cannot even begin."""
+        """End the turn if its answer cannot even begin."""
         try:
             yield
         except Exception as error:
@@ -110,7 +134,7 @@ class Turn:
         else:
             message = _nodes.partial_message(self.text, "".join(self._reasoning))
         if self.text or self.answer is not None:
-            self.kept = [ChatMessage(role=MessageRole.USER, content=self._question), message]
+            self.kept = [ChatMessage(role=MessageRole.USER, content=self.question), message]
             self._record(self.kept)
         if error is not None:
             self._trace.fail(error)

@@ -16,23 +16,25 @@ from llama_index.core.schema import BaseNode, Document, TransformComponent
 from llama_index.core.storage.docstore.types import RefDocInfo
 from tqdm.auto import tqdm  # type: ignore[import-untyped]  # has no types; comes with llama-index-core
 
-from ragflow_integrations._adapters import Clients
-from ragflow_integrations._protocol import validation
+from ragflow_integrations._adapters.clients import ClientPair
+from ragflow_integrations._adapters.options import RETRIEVAL_OPTIONS
+from ragflow_integrations._adapters.steps import run
+from ragflow_integrations._adapters.target import TARGETS, DatasetTarget
 from ragflow_integrations.errors import ChatNotFoundError, DatasetNotFoundError, InvalidArgumentError
 from ragflow_integrations.llamaindex import _nodes
+from ragflow_integrations.llamaindex._component import RAGFlowComponent
 from ragflow_integrations.llamaindex.chat_engine import RAGFlowChatEngine
 from ragflow_integrations.llamaindex.query_engine import RAGFlowQueryEngine
 from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever
-from ragflow_integrations.models import RetrievalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.chat_engine.types import BaseChatEngine
     from llama_index.core.llms.utils import LLMType
     from llama_index.core.storage.storage_context import StorageContext
-    from pydantic import SecretStr
 
     from ragflow_integrations import models
     from ragflow_integrations.async_client import AsyncRAGFlowClient
@@ -40,17 +42,17 @@ if TYPE_CHECKING:
 
 #: Suffixes of files that a server reads as text.
 _TEXT = frozenset({".txt", ".md", ".markdown", ".mdx", ".html", ".htm"})
-_OF_SEARCHES = RetrievalOptions.__optional_keys__ | {"similarity_top_k", "verbose"}
+_RETRIEVER_ARGUMENTS = {*RETRIEVAL_OPTIONS, "similarity_top_k", "verbose"}
 
 
-class _AsItIs(TransformComponent):
+class _IdentityTransform(TransformComponent):
     """Leaves documents whole: the server cuts them. Given none, the base class would take the transformations of `Settings`."""
 
     def __call__(self, nodes: Sequence[BaseNode], **_: Any) -> Sequence[BaseNode]:
         return nodes
 
 
-class RAGFlowIndex(BaseManagedIndex):
+class RAGFlowIndex(RAGFlowComponent, BaseManagedIndex):
     """A dataset as an index: the server parses, embeds and searches.
 
     A `Document` is stored as a text file named after its `file_name` (and `page_label`), else after its id: a document of the
@@ -58,16 +60,13 @@ class RAGFlowIndex(BaseManagedIndex):
     `as_query_engine` and `as_chat_engine` need no LLM in `Settings`: the last two ask a chat assistant over the dataset.
 
     Args:
-        client: Client to share, of either kind; excludes `base_url` and `api_key`.
-        base_url: Root of the server; default RAGFLOW_BASE_URL.
-        api_key: API key; default RAGFLOW_API_KEY.
+        client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
         dataset_id: The dataset.
         dataset_name: Or its exact name.
         show_progress: Show a bar while documents are parsed.
         parse_timeout: Seconds that parsing may take; None waits for ever.
         callback_manager: Legacy callbacks; default those of `Settings`.
-        timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing.
+        **connection: Settings of the client (`base_url`, `api_key` …); see `ConnectionOptions`.
 
     Example:
         >>> from llama_index.core.schema import Document
@@ -84,33 +83,26 @@ class RAGFlowIndex(BaseManagedIndex):
         self,
         client: RAGFlowClient | AsyncRAGFlowClient | None = None,
         *,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
         dataset_id: str | None = None,
         dataset_name: str | None = None,
         show_progress: bool = False,
         parse_timeout: float | None = None,
         callback_manager: CallbackManager | None = None,
-        timeout: float | models.Timeout | None = None,
-        max_retries: int = 2,
+        **connection: Unpack[models.ConnectionOptions],
     ) -> None:
-        validation.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
-        self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        self._dataset_id = dataset_id
-        self._dataset_name = dataset_name
+        self._dataset = DatasetTarget(dataset_id, dataset_name)
+        self._clients = ClientPair(client, **connection)
         self._parse_timeout = parse_timeout
         self._stored: dict[str, str] = {}  # ids of LlamaIndex documents → of the server's, for those inserted here
         super().__init__(
             index_struct=IndexDict(index_id=str(dataset_id or dataset_name)),
             show_progress=show_progress,
             callback_manager=callback_manager or CallbackManager(),
-            transformations=[_AsItIs()],
+            transformations=[_IdentityTransform()],
         )
 
-    @classmethod
-    def from_defaults(cls, client: RAGFlowClient | AsyncRAGFlowClient | None = None, **settings: Any) -> Self:
-        """Make an index over a dataset that exists; the arguments are those of the constructor."""
-        return cls(client, **settings)
+    def _client_pair(self) -> ClientPair:
+        return self._clients
 
     @classmethod
     def from_documents(
@@ -152,19 +144,17 @@ class RAGFlowIndex(BaseManagedIndex):
         if dataset_name is not None:
             datasets = index._clients.sync.datasets
             try:
-                index._dataset_id = datasets.find(dataset_name).id
+                dataset = datasets.find(dataset_name)
             except DatasetNotFoundError:
-                made = datasets.create(dataset_name, embedding_model=embedding_model, chunk_method=chunk_method)
-                index._dataset_id = made.id
+                dataset = datasets.create(dataset_name, embedding_model=embedding_model, chunk_method=chunk_method)
+            index._dataset = DatasetTarget(dataset.id)
         index._insert(documents)
         return index
 
     @property
     def dataset_id(self) -> str:
-        """The id of the dataset; asked for once where only its name is known."""
-        if self._dataset_id is None:
-            self._dataset_id = self._clients.sync.datasets.find(str(self._dataset_name)).id
-        return self._dataset_id
+        """The id of the dataset; looked up once if only its name is known."""
+        return run(self._dataset.id(self._clients.sync))
 
     # -- documents -----------------------------------------------------------------------------------------------------------
 
@@ -173,7 +163,7 @@ class RAGFlowIndex(BaseManagedIndex):
             return
         files = [(_file_name(node), _content(node)) for node in nodes]
         names = [name for name, _ in files]
-        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if twice is not None:
             raise InvalidArgumentError(
                 "documents", f"hold two that would be named {twice!r}; give them another `file_name`, `page_label` or id"
@@ -207,9 +197,9 @@ class RAGFlowIndex(BaseManagedIndex):
         """Find the server's id of a document: the id of a source, of a `Document` inserted here, or a file's name."""
         if ref_doc_id in self._stored:
             return self._stored[ref_doc_id]
-        wanted = {ref_doc_id, name or _nodes.file_name(ref_doc_id, _TEXT)}
-        found = self._clients.sync.documents.list(self.dataset_id)
-        return next((document.id for document in found if document.id in wanted or document.name in wanted), None)
+        names = {ref_doc_id, name or _nodes.file_name(ref_doc_id, _TEXT)}
+        documents = self._clients.sync.documents.list(self.dataset_id)
+        return next((document.id for document in documents if document.id in names or document.name in names), None)
 
     def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> None:  # noqa: ARG002 - the base's
         """Delete a document with its chunks.
@@ -222,8 +212,8 @@ class RAGFlowIndex(BaseManagedIndex):
             DocumentNotFoundError: There is no such document.
         """
         documents = self._clients.sync.documents
-        found = self._find(ref_doc_id) or documents.get(self.dataset_id, ref_doc_id).id
-        documents.delete(self.dataset_id, [found])
+        document_id = self._find(ref_doc_id) or documents.get(self.dataset_id, ref_doc_id).id
+        documents.delete(self.dataset_id, [document_id])
         self._stored.pop(ref_doc_id, None)
 
     def update_ref_doc(self, document: Document, **_: Any) -> None:
@@ -245,11 +235,11 @@ class RAGFlowIndex(BaseManagedIndex):
             return changed
 
     def _changed(self, document: Document) -> bool:
-        found = self._find(document.id_, _file_name(document))
-        return found is None or self._clients.sync.documents.download(self.dataset_id, found) != _content(document)
+        document_id = self._find(document.id_, _file_name(document))
+        return document_id is None or self._clients.sync.documents.download(self.dataset_id, document_id) != _content(document)
 
     def _replace(self, documents: Sequence[Document]) -> None:
-        old = [found for document in documents if (found := self._find(document.id_, _file_name(document)))]
+        old = [old_id for document in documents if (old_id := self._find(document.id_, _file_name(document)))]
         if old:
             self._clients.sync.documents.delete(self.dataset_id, old)
         self._insert(documents)
@@ -291,12 +281,12 @@ class RAGFlowIndex(BaseManagedIndex):
     # -- other shapes --------------------------------------------------------------------------------------------------------
 
     def as_retriever(self, **kwargs: Any) -> RAGFlowRetriever:
-        """Give a retriever over the dataset; the arguments are those of `RAGFlowRetriever`."""
+        """Return a retriever over the dataset; the arguments are those of `RAGFlowRetriever`."""
         kwargs.setdefault("callback_manager", self._callback_manager)
-        return RAGFlowRetriever(self._clients.sync, dataset_ids=[self.dataset_id], **kwargs)
+        return RAGFlowRetriever(self._clients.primary, dataset_ids=[self.dataset_id], **kwargs)
 
     def as_query_engine(self, llm: LLMType | None = None, **kwargs: Any) -> BaseQueryEngine:
-        """Give a query engine over the dataset.
+        """Return a query engine over the dataset.
 
         Args:
             llm: Let this LLM answer from what is retrieved; without one RAGFlow's own chat assistant answers.
@@ -304,13 +294,13 @@ class RAGFlowIndex(BaseManagedIndex):
                 and of `RetrieverQueryEngine.from_args`.
         """
         if llm is None:
-            return RAGFlowQueryEngine(self._clients.sync, **self._asking(kwargs))
+            return RAGFlowQueryEngine(self._clients.primary, **self._engine_arguments(kwargs))
         answering = resolve_llm(llm, callback_manager=self._callback_manager)
-        retriever, others = self._searching(kwargs)
+        retriever, others = self._retriever_and_rest(kwargs)
         return RetrieverQueryEngine.from_args(retriever, llm=answering, **others)
 
     def as_chat_engine(self, chat_mode: ChatMode | None = None, llm: LLMType | None = None, **kwargs: Any) -> BaseChatEngine:
-        """Give a chat engine over the dataset.
+        """Return a chat engine over the dataset.
 
         Args:
             chat_mode: How LlamaIndex's own engines chat, with `llm`.
@@ -321,9 +311,9 @@ class RAGFlowIndex(BaseManagedIndex):
             InvalidArgumentError: The mode is one that has no use for an index.
         """
         if llm is None:
-            return RAGFlowChatEngine(self._clients.sync, **self._asking(kwargs))
+            return RAGFlowChatEngine(self._clients.primary, **self._engine_arguments(kwargs))
         answering = resolve_llm(llm, callback_manager=self._callback_manager)
-        retriever, others = self._searching(kwargs)
+        retriever, others = self._retriever_and_rest(kwargs)
         if chat_mode is ChatMode.CONTEXT:
             return ContextChatEngine.from_defaults(retriever=retriever, llm=answering, **others)
         if chat_mode is ChatMode.CONDENSE_QUESTION:
@@ -333,16 +323,16 @@ class RAGFlowIndex(BaseManagedIndex):
             return CondensePlusContextChatEngine.from_defaults(retriever=retriever, llm=answering, **others)
         raise InvalidArgumentError("chat_mode", f"{chat_mode.value!r} does not chat over an index")
 
-    def _searching(self, kwargs: dict[str, Any]) -> tuple[RAGFlowRetriever, dict[str, Any]]:
-        """Make a retriever of the arguments that are its own; give the others."""
-        own = {name: value for name, value in kwargs.items() if name in _OF_SEARCHES}
-        return self.as_retriever(**own), {name: value for name, value in kwargs.items() if name not in _OF_SEARCHES}
+    def _retriever_and_rest(self, kwargs: dict[str, Any]) -> tuple[RAGFlowRetriever, dict[str, Any]]:
+        """Return a retriever with those arguments that are its own, and the other arguments."""
+        own = {name: value for name, value in kwargs.items() if name in _RETRIEVER_ARGUMENTS}
+        return self.as_retriever(**own), {name: value for name, value in kwargs.items() if name not in _RETRIEVER_ARGUMENTS}
 
-    def _asking(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        asked = {"callback_manager": self._callback_manager, **kwargs}
-        if not {"chat_id", "chat_name", "agent_id"} & kwargs.keys():
-            asked["chat_id"] = self._assistant()
-        return asked
+    def _engine_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        engine = {"callback_manager": self._callback_manager, **kwargs}
+        if not kwargs.keys() & set(TARGETS):
+            engine["chat_id"] = self._assistant()
+        return engine
 
     def _assistant(self) -> str:
         """Find or make the chat assistant over this dataset."""

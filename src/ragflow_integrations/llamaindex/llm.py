@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.generic_utils import (
     achat_to_completion_decorator,
@@ -24,27 +24,31 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import LLM
 from pydantic import Field, PrivateAttr
 
-from ragflow_integrations._adapters import Clients
-from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations._adapters.history import check_ends_with_question, prepend_system
+from ragflow_integrations._adapters.stop import StopFilter, cut_answer
+from ragflow_integrations._adapters.target import ChatTarget
 from ragflow_integrations.llamaindex import _nodes
-from ragflow_integrations.llamaindex._respondent import Question, Respondent
-from ragflow_integrations.models import Completed, CompletionOptions, ReasoningDelta, TextDelta
+from ragflow_integrations.llamaindex._component import RAGFlowComponent
+from ragflow_integrations.llamaindex._engine_target import EngineTarget
+from ragflow_integrations.models import Completed, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
     from typing import Unpack
 
     from llama_index.core.callbacks import CallbackManager
-    from pydantic import SecretStr
 
+    from ragflow_integrations._adapters.clients import ClientPair
+    from ragflow_integrations._adapters.target import Question
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.client import RAGFlowClient
-    from ragflow_integrations.models import Answer, AnswerEvent, Timeout
+    from ragflow_integrations.llamaindex.options import EngineOptions
+    from ragflow_integrations.models import Answer, AnswerEvent
 
 _SYSTEM = (MessageRole.SYSTEM, MessageRole.DEVELOPER)
 
 
-class RAGFlowLLM(LLM):
+class RAGFlowLLM(RAGFlowComponent, LLM):
     """A chat assistant as an LLM: for synthesizers, evaluators, routers and whatever else takes one.
 
     It is not the main door: the assistant has a prompt of its own, retrieves for every prompt, and calls no tools. To talk with
@@ -52,17 +56,14 @@ class RAGFlowLLM(LLM):
     message of the user.
 
     Args:
-        client: Client to share, of either kind; excludes `base_url` and `api_key`.
-        base_url: Root of the server; default RAGFLOW_BASE_URL.
-        api_key: API key; default RAGFLOW_API_KEY.
+        client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
         chat_id: Chat assistant to ask.
         chat_name: Or its exact name.
         context_window: Tokens that fit into a prompt, for those who cut prompts to fit.
         callback_manager: Legacy callbacks; default those of `Settings`.
         system_prompt: Put before every prompt.
-        timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing.
-        **options: Options of every question (`model`, `temperature` …); see `CompletionOptions`.
+        **options: Options of every question (`model`, `temperature`, `stop` …), see `QuestionOptions`; settings of the client
+            (`base_url`, `api_key` …), see `ConnectionOptions`.
 
     Example:
         >>> from ragflow_integrations.llamaindex import RAGFlowLLM
@@ -76,44 +77,38 @@ class RAGFlowLLM(LLM):
     chat_name: str | None = None
     context_window: int = Field(default=32_768, gt=0)
     options: dict[str, Any] = Field(default_factory=dict)
-    _respondent: Respondent = PrivateAttr()
+    _target: EngineTarget = PrivateAttr()
 
     def __init__(
         self,
         client: RAGFlowClient | AsyncRAGFlowClient | None = None,
         *,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
         chat_id: str | None = None,
         chat_name: str | None = None,
         context_window: int = 32_768,
         callback_manager: CallbackManager | None = None,
         system_prompt: str | None = None,
-        timeout: float | Timeout | None = None,
-        max_retries: int = 2,
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[EngineOptions],
     ) -> None:
+        target = EngineTarget(client, ChatTarget(chat_id, chat_name), options)
         fields: dict[str, Any] = {
             "chat_id": chat_id,
             "chat_name": chat_name,
             "context_window": context_window,
             "system_prompt": system_prompt,
-            "options": dict(options),
+            "options": target.all_options,
         }
         if callback_manager is not None:
             fields["callback_manager"] = callback_manager
         super().__init__(**fields)
-        clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        self._respondent = Respondent(clients, chat_id=chat_id, chat_name=chat_name, agent_id=None, options=options)
+        self._target = target
 
-    @classmethod
-    def from_defaults(cls, client: RAGFlowClient | AsyncRAGFlowClient | None = None, **settings: Any) -> Self:
-        """Make an LLM; the arguments are those of the constructor."""
-        return cls(client, **settings)
+    def _client_pair(self) -> ClientPair:
+        return self._target.clients
 
     @classmethod
     def class_name(cls) -> str:
-        """Give the name of the class."""
+        """Return the name of the class."""
         return "RAGFlowLLM"
 
     @property
@@ -123,7 +118,7 @@ class RAGFlowLLM(LLM):
             context_window=self.context_window,
             is_chat_model=True,
             is_function_calling_model=False,
-            model_name=self._respondent.name,
+            model_name=self._target.name,
         )
 
     # -- chat ----------------------------------------------------------------------------------------------------------------
@@ -148,33 +143,46 @@ class RAGFlowLLM(LLM):
         """Answer the last message in pieces, asynchronously; refusals are raised here."""
         return await self._astream_chat(messages, **kwargs)
 
+    def _question(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Question:
+        system = [message.content or "" for message in messages if message.role in _SYSTEM]
+        others = [message for message in messages if message.role not in _SYSTEM]
+        if not others:  # an LLM may be asked by a system message alone
+            others, system = [ChatMessage(role=MessageRole.USER, content="\n\n".join(system))], []
+        history = prepend_system(_nodes.sent_messages(others), system)
+        return self._target.question(check_ends_with_question(history), options, history=history)
+
     # The decorated methods tell tracers; these do not, so that a completion is told once.
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _whole(self._respondent.ask(_question(messages, kwargs)))
+        question = self._question(messages, kwargs)
+        return _whole(cut_answer(self._target.ask(question), question.stop))
 
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _whole(await self._respondent.aask(_question(messages, kwargs)))
+        question = self._question(messages, kwargs)
+        return _whole(cut_answer(await self._target.aask(question), question.stop))
 
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
-        stream = self._respondent.stream(_question(messages, kwargs))
+        question = self._question(messages, kwargs)
+        stream = self._target.stream(question)
 
         def pieces() -> Generator[ChatResponse, None, None]:
-            growing = _Growing()
+            response = _CumulativeResponse(question.stop)
             with stream:
                 for event in stream:
-                    yield growing.take(event)
+                    yield from response.feed(event)
 
         return pieces()
 
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
-        stream = await self._respondent.astream(_question(messages, kwargs))
+        question = self._question(messages, kwargs)
+        stream = await self._target.astream(question)
 
         async def pieces() -> AsyncGenerator[ChatResponse, None]:
-            growing = _Growing()
+            response = _CumulativeResponse(question.stop)
             async with stream:
                 async for event in stream:
-                    yield growing.take(event)
+                    for part in response.feed(event):
+                        yield part
 
         return pieces()
 
@@ -211,14 +219,19 @@ class RAGFlowLLM(LLM):
         return await astream_chat_to_completion_decorator(self._astream_chat)(prompt, **kwargs)
 
 
-class _Growing:
+class _CumulativeResponse:
     """The responses of a stream: each holds all that came before, and what is new."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop_filter = StopFilter(stop)
         self._text = ""
         self._thinking = ""
 
-    def take(self, event: AnswerEvent) -> ChatResponse:
+    def feed(self, event: AnswerEvent) -> Iterator[ChatResponse]:
+        """Accept an event; return the responses that it makes."""
+        yield from map(self._response, self._stop_filter.feed_event(event))
+
+    def _response(self, event: AnswerEvent) -> ChatResponse:
         if isinstance(event, Completed):
             return _whole(event.answer, delta="")
         delta, extra = "", {}
@@ -239,17 +252,3 @@ def _whole(answer: Answer, delta: str | None = None) -> ChatResponse:
     response = _nodes.chat_response(_nodes.assistant_message(answer), answer)
     response.delta = delta
     return response
-
-
-def _question(messages: Sequence[ChatMessage], options: dict[str, Any]) -> Question:
-    rules = "\n\n".join(message.content or "" for message in messages if message.role in _SYSTEM)
-    others = [message for message in messages if message.role not in _SYSTEM]
-    if not others:
-        others, rules = [ChatMessage(role=MessageRole.USER, content=rules)], ""
-    sent = list(_nodes.sent_messages(others))
-    first = next((at for at, message in enumerate(sent) if message.role == "user"), None)
-    if first is None:
-        raise InvalidArgumentError("messages", "hold no question of the user")
-    if rules:
-        sent[first] = type(sent[first])(role="user", content=f"{rules}\n\n{sent[first].content}")
-    return Question(sent[-1].content, None, tuple(sent), cast("CompletionOptions", options))

@@ -9,8 +9,9 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.base.response.schema import AsyncStreamingResponse, Response, StreamingResponse
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 
-from ragflow_integrations._adapters import Clients
-from ragflow_integrations.llamaindex._respondent import Question, Respondent
+from ragflow_integrations._adapters.target import ChatTarget
+from ragflow_integrations.llamaindex._component import RAGFlowComponent
+from ragflow_integrations.llamaindex._engine_target import EngineTarget
 from ragflow_integrations.llamaindex._tracing import Trace
 from ragflow_integrations.llamaindex._turn import Turn
 from ragflow_integrations.llamaindex.streaming import RAGFlowStreamingChatResponse
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
     from llama_index.core.prompts.mixin import PromptMixinType
     from llama_index.core.schema import QueryBundle
-    from pydantic import SecretStr
 
+    from ragflow_integrations._adapters.clients import ClientPair
+    from ragflow_integrations._adapters.target import Question
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.client import RAGFlowClient
-    from ragflow_integrations.models import CompletionOptions, Timeout
+    from ragflow_integrations.llamaindex.options import EngineOptions
 
 
 class PlainResponse(Response):
@@ -67,23 +69,20 @@ class _AsyncStreaming(AsyncStreamingResponse):
         return PlainResponse(self.response_txt, self.source_nodes, self.metadata)
 
 
-class RAGFlowQueryEngine(BaseQueryEngine):
+class RAGFlowQueryEngine(RAGFlowComponent, BaseQueryEngine):
     """A RAGFlow chat assistant, or an agent, as a query engine.
 
     Every query stands alone: a chat assistant stores nothing of it; an agent, which answers in sessions only, gets a new one.
 
     Args:
-        client: Client to share, of either kind; excludes `base_url` and `api_key`.
-        base_url: Root of the server; default RAGFLOW_BASE_URL.
-        api_key: API key; default RAGFLOW_API_KEY.
+        client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
         chat_id: Chat assistant to ask.
         chat_name: Or its exact name.
         agent_id: Or an agent.
         streaming: Answer with a `StreamingResponse` (`query`) or an `AsyncStreamingResponse` (`aquery`).
         callback_manager: Legacy callbacks; default those of `Settings`.
-        timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing.
-        **options: Options of every question; see `CompletionOptions`.
+        **options: Options of every question, see `QuestionOptions`; settings of the client (`base_url`, `api_key` …), see
+            `ConnectionOptions`.
 
     Raises:
         InvalidArgumentError: An argument is missing, malformed or contradicts another.
@@ -100,35 +99,28 @@ class RAGFlowQueryEngine(BaseQueryEngine):
         self,
         client: RAGFlowClient | AsyncRAGFlowClient | None = None,
         *,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
         chat_id: str | None = None,
         chat_name: str | None = None,
         agent_id: str | None = None,
         streaming: bool = False,
         callback_manager: CallbackManager | None = None,
-        timeout: float | Timeout | None = None,
-        max_retries: int = 2,
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[EngineOptions],
     ) -> None:
         super().__init__(callback_manager)
-        clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        self._respondent = Respondent(clients, chat_id=chat_id, chat_name=chat_name, agent_id=agent_id, options=options)
+        self._target = EngineTarget(client, ChatTarget(chat_id, chat_name, agent_id), options)
         self._streaming = streaming
 
     @classmethod
-    def from_defaults(cls, client: RAGFlowClient | AsyncRAGFlowClient | None = None, **settings: Any) -> Self:
-        """Make an engine; the arguments are those of the constructor."""
-        return cls(client, **settings)
-
-    @classmethod
-    def of(cls, respondent: Respondent, *, streaming: bool, callback_manager: CallbackManager) -> Self:
-        """Make an engine over a chat engine's respondent."""
+    def of(cls, target: EngineTarget, *, streaming: bool, callback_manager: CallbackManager) -> Self:
+        """Return an engine with the target of a chat engine."""
         engine = cls.__new__(cls)
         BaseQueryEngine.__init__(engine, callback_manager)
-        engine._respondent = respondent  # noqa: SLF001 - of this class
+        engine._target = target  # noqa: SLF001 - of this class
         engine._streaming = streaming  # noqa: SLF001 - of this class
         return engine
+
+    def _client_pair(self) -> ClientPair:
+        return self._target.clients
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}
@@ -140,10 +132,10 @@ class RAGFlowQueryEngine(BaseQueryEngine):
             response: Response | StreamingResponse
             with turn.ended_by_errors():
                 if self._streaming:
-                    stream = RAGFlowStreamingChatResponse(turn, self._respondent.stream(self._question(question)))
+                    stream = RAGFlowStreamingChatResponse(turn, self._target.stream(self._question(turn, question)))
                     response = _Streaming(turn, stream)
                 else:
-                    turn.complete(self._respondent.ask(self._question(question)))
+                    turn.complete(self._target.ask(self._question(turn, question)))
                     turn.end()
                     response = PlainResponse(turn.text, turn.nodes, turn.metadata)
             event.on_end(payload={EventPayload.RESPONSE: response})
@@ -156,10 +148,10 @@ class RAGFlowQueryEngine(BaseQueryEngine):
             response: Response | AsyncStreamingResponse
             with turn.ended_by_errors():
                 if self._streaming:
-                    stream = RAGFlowStreamingChatResponse(turn, await self._respondent.astream(self._question(question)))
+                    stream = RAGFlowStreamingChatResponse(turn, await self._target.astream(self._question(turn, question)))
                     response = _AsyncStreaming(turn, stream)
                 else:
-                    turn.complete(await self._respondent.aask(self._question(question)))
+                    turn.complete(await self._target.aask(self._question(turn, question)))
                     turn.end()
                     response = PlainResponse(turn.text, turn.nodes, turn.metadata)
             event.on_end(payload={EventPayload.RESPONSE: response})
@@ -167,13 +159,16 @@ class RAGFlowQueryEngine(BaseQueryEngine):
 
     def to_payload(self) -> dict[str, Any]:
         """Describe the engine for traces, without secrets."""
-        return {"class_name": type(self).__name__, "model": self._respondent.name, **self._respondent.options}
+        return {"class_name": type(self).__name__, "model": self._target.name, **self._target.all_options}
 
     def _begin(self, question: str) -> Turn:
-        asked = [ChatMessage(role=MessageRole.USER, content=question)]
-        trace = Trace(self, question, asked, self.to_payload(), self.callback_manager, streamed=self._streaming)
-        return Turn(question, None, trace, lambda _: None)
+        messages = [ChatMessage(role=MessageRole.USER, content=question)]
+        trace = Trace(self, question, messages, self.to_payload(), self.callback_manager, streamed=self._streaming)
+        return Turn(question, None, trace, lambda _: None, streamed=self._streaming)
 
-    def _question(self, question: str) -> Question:
-        stateless = self._respondent.agent_id is None
-        return Question(question, None, (Message(role="user", content=question),) if stateless else None, {})
+    def _question(self, turn: Turn, text: str) -> Question:
+        stateless = self._target.target.agent_id is None
+        history = (Message(role="user", content=text),) if stateless else None
+        question = self._target.question(text, {}, history=history)
+        turn.stop_before(question.stop)
+        return question

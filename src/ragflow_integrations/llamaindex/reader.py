@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 from pydantic import PrivateAttr
 
-from ragflow_integrations._adapters import Clients
-from ragflow_integrations._protocol import validation
+from ragflow_integrations._adapters.clients import ClientPair
+from ragflow_integrations._adapters.steps import arun, run
+from ragflow_integrations._adapters.target import DatasetTarget
 from ragflow_integrations.llamaindex import _nodes
+from ragflow_integrations.llamaindex._component import RAGFlowComponent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from pydantic import SecretStr
+    from typing import Unpack
 
     from ragflow_integrations import models
     from ragflow_integrations.async_client import AsyncRAGFlowClient
     from ragflow_integrations.client import RAGFlowClient
 
 
-class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
+class RAGFlowReader(RAGFlowComponent, BasePydanticReader, ResourcesReaderMixin):
     """Loads a dataset. Its resources are the ids of its documents.
 
     Args:
-        client: Client to share, of either kind; excludes `base_url` and `api_key`.
-        base_url: Root of the server; default RAGFLOW_BASE_URL.
-        api_key: API key; default RAGFLOW_API_KEY.
+        client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
         dataset_id: The dataset.
         dataset_name: Or its exact name.
-        by: Give one `Document` for each `"document"` (its chunks joined) or for each `"chunk"`.
-        timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing.
+        by: Return one `Document` for each `"document"` (its chunks joined) or for each `"chunk"`.
+        **connection: Settings of the client (`base_url`, `api_key` …); see `ConnectionOptions`.
 
     Example:
         >>> from ragflow_integrations.llamaindex import RAGFlowReader
@@ -47,44 +45,37 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
     dataset_id: str | None = None
     dataset_name: str | None = None
     by: Literal["document", "chunk"] = "document"
-    _clients: Clients = PrivateAttr()
+    _clients: ClientPair = PrivateAttr()
+    _dataset: DatasetTarget = PrivateAttr()
 
     def __init__(
         self,
         client: RAGFlowClient | AsyncRAGFlowClient | None = None,
         *,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
         dataset_id: str | None = None,
         dataset_name: str | None = None,
         by: Literal["document", "chunk"] = "document",
-        timeout: float | models.Timeout | None = None,
-        max_retries: int = 2,
+        **connection: Unpack[models.ConnectionOptions],
     ) -> None:
-        validation.exactly_one(dataset_id=dataset_id, dataset_name=dataset_name)
+        dataset = DatasetTarget(dataset_id, dataset_name)
         fields: dict[str, Any] = {"is_remote": True, "dataset_id": dataset_id, "dataset_name": dataset_name, "by": by}
         super().__init__(**fields)
-        self._clients = Clients(client, base_url=base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self._dataset = dataset
+        self._clients = ClientPair(client, **connection)
 
-    @classmethod
-    def from_defaults(cls, client: RAGFlowClient | AsyncRAGFlowClient | None = None, **settings: Any) -> Self:
-        """Make a reader; the arguments are those of the constructor."""
-        return cls(client, **settings)
+    def _client_pair(self) -> ClientPair:
+        return self._clients
 
     @classmethod
     def class_name(cls) -> str:
-        """Give the name of the class."""
+        """Return the name of the class."""
         return "RAGFlowReader"
 
-    def _dataset(self) -> str:
-        if self.dataset_id is None:
-            self.dataset_id = self._clients.sync.datasets.find(str(self.dataset_name)).id
-        return self.dataset_id
+    def _dataset_id(self) -> str:
+        return run(self._dataset.id(self._clients.sync))
 
-    async def _adataset(self) -> str:
-        if self.dataset_id is None:
-            self.dataset_id = (await self._clients.asynchronous.datasets.find(str(self.dataset_name))).id
-        return self.dataset_id
+    async def _adataset_id(self) -> str:
+        return await arun(self._dataset.id(self._clients.async_))
 
     # -- everything ----------------------------------------------------------------------------------------------------------
 
@@ -94,10 +85,10 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
         Args:
             document_ids: Only these.
         """
-        dataset = self._dataset()
-        for found in self._clients.sync.documents.list(dataset):
-            if document_ids is None or found.id in document_ids:
-                yield from self._read(found, list(self._clients.sync.chunks.list(dataset, found.id)))
+        dataset = self._dataset_id()
+        for listed in self._clients.sync.documents.list(dataset):
+            if document_ids is None or listed.id in document_ids:
+                yield from self._read(dataset, listed, list(self._clients.sync.chunks.list(dataset, listed.id)))
 
     def load_data(self, document_ids: Sequence[str] | None = None) -> list[Document]:
         """Load documents."""
@@ -105,26 +96,26 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
 
     async def aload_data(self, document_ids: Sequence[str] | None = None) -> list[Document]:
         """Load documents, asynchronously."""
-        client, dataset = self._clients.asynchronous, await self._adataset()
+        client, dataset = self._clients.async_, await self._adataset_id()
         loaded: list[Document] = []
-        async for found in client.documents.list(dataset):
-            if document_ids is None or found.id in document_ids:
-                loaded += self._read(found, [chunk async for chunk in client.chunks.list(dataset, found.id)])
+        async for listed in client.documents.list(dataset):
+            if document_ids is None or listed.id in document_ids:
+                loaded += self._read(dataset, listed, [chunk async for chunk in client.chunks.list(dataset, listed.id)])
         return loaded
 
     async def alazy_load_data(self, document_ids: Sequence[str] | None = None) -> Iterable[Document]:
         """Load documents, asynchronously; what LlamaIndex awaits here is not lazy."""
         return await self.aload_data(document_ids)
 
-    def _read(self, found: models.Document, chunks: list[models.Chunk]) -> Iterator[Document]:
-        whole = {"file_name": found.name, "document_id": found.id, "dataset_id": found.dataset_id or self.dataset_id}
+    def _read(self, dataset_id: str, listed: models.Document, chunks: list[models.Chunk]) -> Iterator[Document]:
+        whole = {"file_name": listed.name, "document_id": listed.id, "dataset_id": listed.dataset_id or dataset_id}
         if self.by == "document":
             text = "\n\n".join(chunk.content for chunk in chunks)
-            yield Document(id_=found.id, text=text, metadata={**found.metadata, **whole})
+            yield Document(id_=listed.id, text=text, metadata={**listed.metadata, **whole})
             return
         for chunk in chunks:
             made = _nodes.node(chunk).node
-            metadata = {**found.metadata, **made.metadata, **whole}
+            metadata = {**listed.metadata, **made.metadata, **whole}
             yield Document(
                 id_=made.node_id,
                 text=chunk.content,
@@ -138,19 +129,19 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
 
     def list_resources(self) -> list[str]:
         """List the ids of the documents."""
-        return [found.id for found in self._clients.sync.documents.list(self._dataset())]
+        return [listed.id for listed in self._clients.sync.documents.list(self._dataset_id())]
 
     async def alist_resources(self) -> list[str]:
         """List the ids of the documents, asynchronously."""
-        return [found.id async for found in self._clients.asynchronous.documents.list(await self._adataset())]
+        return [listed.id async for listed in self._clients.async_.documents.list(await self._adataset_id())]
 
     def get_resource_info(self, resource_id: str) -> dict[str, Any]:
         """Describe a document."""
-        return _info(self._clients.sync.documents.get(self._dataset(), resource_id))
+        return _info(self._clients.sync.documents.get(self._dataset_id(), resource_id))
 
     async def aget_resource_info(self, resource_id: str) -> dict[str, Any]:
         """Describe a document, asynchronously."""
-        return _info(await self._clients.asynchronous.documents.get(await self._adataset(), resource_id))
+        return _info(await self._clients.async_.documents.get(await self._adataset_id(), resource_id))
 
     def load_resource(self, resource_id: str) -> list[Document]:
         """Load one document.
@@ -158,23 +149,23 @@ class RAGFlowReader(BasePydanticReader, ResourcesReaderMixin):
         Raises:
             DocumentNotFoundError: The dataset has no such document.
         """
-        client, dataset = self._clients.sync, self._dataset()
-        found = client.documents.get(dataset, resource_id)
-        return list(self._read(found, list(client.chunks.list(dataset, resource_id))))
+        client, dataset = self._clients.sync, self._dataset_id()
+        listed = client.documents.get(dataset, resource_id)
+        return list(self._read(dataset, listed, list(client.chunks.list(dataset, resource_id))))
 
     async def aload_resource(self, resource_id: str) -> list[Document]:
         """Load one document, asynchronously."""
-        client, dataset = self._clients.asynchronous, await self._adataset()
-        found = await client.documents.get(dataset, resource_id)
-        return list(self._read(found, [chunk async for chunk in client.chunks.list(dataset, resource_id)]))
+        client, dataset = self._clients.async_, await self._adataset_id()
+        listed = await client.documents.get(dataset, resource_id)
+        return list(self._read(dataset, listed, [chunk async for chunk in client.chunks.list(dataset, resource_id)]))
 
 
-def _info(found: models.Document) -> dict[str, Any]:
+def _info(listed: models.Document) -> dict[str, Any]:
     return {
-        "file_name": found.name,
-        "status": found.status,
-        "size": found.size,
-        "chunk_count": found.chunk_count,
-        "token_count": found.token_count,
-        "metadata": dict(found.metadata),
+        "file_name": listed.name,
+        "status": listed.status,
+        "size": listed.size,
+        "chunk_count": listed.chunk_count,
+        "token_count": listed.token_count,
+        "metadata": dict(listed.metadata),
     }

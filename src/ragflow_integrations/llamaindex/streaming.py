@@ -90,7 +90,7 @@ class RAGFlowStreamingChatResponse(StreamingAgentChatResponse):
             self._close(stream, error)
 
     async def async_response_gen(self) -> AsyncGenerator[str, None]:
-        """Give the pieces of the answer.
+        """Return the pieces of the answer.
 
         Raises:
             TypeError: The response is that of `stream_chat`.

@@ -2,46 +2,48 @@
 
 # Annotations are evaluated here: LlamaIndex shows the signatures of tools to the model.
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from llama_index.core.base.response.schema import Response
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.tools import FunctionTool, ToolMetadata
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
-from pydantic import SecretStr
 
-from ragflow_integrations.client import RAGFlowClient
+from ragflow_integrations._adapters.clients import ClientPair, split_connection
+from ragflow_integrations._adapters.options import DEFAULT_LIMIT, QUESTION_OPTIONS, RETRIEVAL_OPTIONS
 from ragflow_integrations.errors import InvalidArgumentError
+from ragflow_integrations.llamaindex._component import RAGFlowComponent
+from ragflow_integrations.llamaindex.options import EngineOptions, QuestionOptions
 from ragflow_integrations.llamaindex.query_engine import PlainResponse, RAGFlowQueryEngine
 from ragflow_integrations.llamaindex.retriever import RAGFlowRetriever
-from ragflow_integrations.models import CompletionOptions, RetrievalOptions, Timeout
 
 if TYPE_CHECKING:
     from llama_index.core.schema import NodeWithScore
 
     from ragflow_integrations.async_client import AsyncRAGFlowClient
+    from ragflow_integrations.client import RAGFlowClient
+    from ragflow_integrations.models import RetrievalOptions
 
 
-class RAGFlowToolSpec(BaseToolSpec):
-    """Tools for agents: `search` in datasets, `ask` an assistant; there is one for each that is named.
+class RAGFlowToolSpec(RAGFlowComponent, BaseToolSpec):
+    """Tools for agents: `ragflow_search` searches datasets, `ragflow_ask` asks an assistant; each if its target is named.
 
     A tool gives the model text and the program a `Response`: `tool_output.raw_output.source_nodes` are the sources, and
     LlamaIndex's own responses find them there. Every call stands alone.
 
     Args:
-        client: Client to share, of either kind; excludes `base_url` and `api_key`.
-        base_url: Root of the server; default RAGFLOW_BASE_URL.
-        api_key: API key; default RAGFLOW_API_KEY.
+        client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.
         chat_id: Chat assistant to ask.
         chat_name: Or its exact name.
         agent_id: Or an agent.
         dataset_ids: Datasets to search.
         dataset_names: Or their exact names.
         similarity_top_k: How many passages a search gives.
+        prefix: First part of the tools' names, to tell several tool specs apart; without one they are `search` and `ask`.
         callback_manager: Legacy callbacks; default those of `Settings`.
-        timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing.
-        **options: Options of every question to the assistant; see `CompletionOptions`. The filters among them, `document_ids`
-            and `metadata_condition`, limit the search as well.
+        **options: Options of every question to the assistant, see `QuestionOptions`; the filters among them, `document_ids` and
+            `metadata_condition`, limit the search as well. Settings of the client (`base_url`, `api_key` …), see
+            `ConnectionOptions`.
 
     Raises:
         InvalidArgumentError: Neither an assistant nor a dataset is named, or an argument is wrong.
@@ -52,7 +54,7 @@ class RAGFlowToolSpec(BaseToolSpec):
         ...     base_url=base_url, api_key=api_key, chat_id=chat_id, dataset_ids=[dataset_id]
         ... ).to_tool_list()
         >>> [tool.metadata.name for tool in tools]
-        ['search', 'ask']
+        ['ragflow_search', 'ragflow_ask']
         >>> output = tools[1](question="How long does a full charge take?")
         >>> output.raw_output.source_nodes[0].node.metadata["file_name"]
         'charging-stations.md'
@@ -62,60 +64,72 @@ class RAGFlowToolSpec(BaseToolSpec):
         self,
         client: "RAGFlowClient | AsyncRAGFlowClient | None" = None,
         *,
-        base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
         chat_id: str | None = None,
         chat_name: str | None = None,
         agent_id: str | None = None,
         dataset_ids: Sequence[str] | None = None,
         dataset_names: Sequence[str] | None = None,
-        similarity_top_k: int = 6,
+        similarity_top_k: int = DEFAULT_LIMIT,
+        prefix: str = "ragflow",
         callback_manager: CallbackManager | None = None,
-        timeout: float | Timeout | None = None,
-        max_retries: int = 2,
-        **options: Unpack[CompletionOptions],
+        **options: Unpack[EngineOptions],
     ) -> None:
-        if client is None:
-            client = RAGFlowClient(base_url, api_key, timeout=timeout, max_retries=max_retries)
-        elif base_url is not None or api_key is not None:
-            raise InvalidArgumentError("client", "excludes `base_url` and `api_key`: the client has its own")
+        connection, others = split_connection(options)
+        self._clients = ClientPair(client, **connection)
+        self._prefix = prefix
         self.spec_functions = []
-        filters: RetrievalOptions = {}
-        if "document_ids" in options:
-            filters["document_ids"] = options["document_ids"]
-        if "metadata_condition" in options:
-            filters["metadata_condition"] = options["metadata_condition"]
+        filters = {name: value for name, value in others.items() if name in QUESTION_OPTIONS and name in RETRIEVAL_OPTIONS}
         if dataset_ids is not None or dataset_names is not None:
             self._retriever = RAGFlowRetriever(
-                client,
+                self._clients.primary,
                 dataset_ids=dataset_ids,
                 dataset_names=dataset_names,
                 similarity_top_k=similarity_top_k,
                 callback_manager=callback_manager,
-                **filters,
+                **cast("RetrievalOptions", filters),
             )
             self.spec_functions.append(("search", "asearch"))
         if chat_id is not None or chat_name is not None or agent_id is not None:
             self._engine = RAGFlowQueryEngine(
-                client,
+                self._clients.primary,
                 chat_id=chat_id,
                 chat_name=chat_name,
                 agent_id=agent_id,
                 callback_manager=callback_manager,
-                **options,
+                **cast("QuestionOptions", others),
             )
             self.spec_functions.append(("ask", "aask"))
-        elif unused := sorted(set(options) - set(filters)):
+        elif unused := sorted(set(others) - set(filters)):
             raise InvalidArgumentError(unused[0], "is an option of questions; name an assistant or agent to ask as well")
         if not self.spec_functions:
             raise InvalidArgumentError(
                 "chat_id", "or `dataset_ids` (or another name for either) must say what the tools are for"
             )
 
-    @classmethod
-    def from_defaults(cls, client: "RAGFlowClient | AsyncRAGFlowClient | None" = None, **settings: Any) -> Self:
-        """Make a tool spec; the arguments are those of the constructor."""
-        return cls(client, **settings)
+    def _client_pair(self) -> ClientPair:
+        return self._clients
+
+    def to_tool_list(
+        self,
+        spec_functions: list[str | tuple[str, str]] | None = None,
+        func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
+    ) -> list[FunctionTool]:
+        """Return the tools, with the prefix before their names.
+
+        Args:
+            spec_functions: Names of the methods to make tools of; default all.
+            func_to_metadata_mapping: Name of a method → what its tool is called and described as.
+        """
+        described = func_to_metadata_mapping or {}
+        tools = super().to_tool_list(spec_functions, described)
+        for tool in tools:
+            metadata = tool.metadata
+            if self._prefix and metadata not in described.values():
+                name = str(metadata.name)
+                metadata.name = f"{self._prefix}_{name}"
+                # LlamaIndex begins the description with the signature of the method.
+                metadata.description = metadata.description.replace(f"{name}(", f"{metadata.name}(", 1)
+        return tools
 
     def search(self, query: str) -> Response:
         """Search the knowledge base. Returns numbered passages with their file names, best first.
@@ -143,7 +157,10 @@ class RAGFlowToolSpec(BaseToolSpec):
 
 
 def _passages(nodes: "list[NodeWithScore]") -> Response:
-    texts = [f"[{at}] {node.node.metadata.get('file_name', '')}\n{node.node.get_content()}" for at, node in enumerate(nodes, 1)]
+    texts = [
+        f"[{number}] {node.node.metadata.get('file_name', '')}\n{node.node.get_content()}"
+        for number, node in enumerate(nodes, 1)
+    ]
     return PlainResponse("\n\n".join(texts) or "Nothing was found.", nodes)
 
 
