@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ragflow_integrations._http.async_transport import AsyncTransport
-    from ragflow_integrations._protocol.steps import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
         Chunk,
         Dataset,
         Document,
+        File,
         JsonValue,
         LLMSettings,
         ParsingProgress,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ragflow_integrations._http.sync_transport import Transport
-    from ragflow_integrations._protocol.steps import File
     from ragflow_integrations.models import (
         Agent,
         Chat,
         Chunk,
         Dataset,
         Document,
+        File,
         JsonValue,
         LLMSettings,
         ParsingProgress,

@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from ragflow_integrations.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    import os
+
     from pydantic import SecretStr
 
+#: A file to upload: a path, or a file name with the bytes of the file.
+File: TypeAlias = "str | os.PathLike[str] | tuple[str, bytes]"
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = Mapping[str, "JsonValue"]
 CitationStyle: TypeAlias = Literal["bracket", "raw", "none"]
@@ -726,6 +730,7 @@ __all__ = [
     "Dataset",
     "Document",
     "DocumentCount",
+    "File",
     "Health",
     "InputRequest",
     "JsonObject",

@@ -12,7 +12,7 @@ from ragflow_integrations.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragflow_integrations._protocol.steps import File
+    from ragflow_integrations.models import File
 
 
 def read(files: Sequence[File]) -> list[Upload]:

@@ -9,14 +9,10 @@ from urllib.parse import quote
 from ragflow_integrations.errors import InvalidArgumentError, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from ragflow_integrations._protocol.calls.completion import Completion
-    from ragflow_integrations.models import Answer, JsonObject
-
-    #: A path, or a file name with the bytes of the file.
-    File: TypeAlias = str | os.PathLike[str] | tuple[str, bytes]
+    from ragflow_integrations.models import Answer, File, JsonObject
 
 T = TypeVar("T")
 

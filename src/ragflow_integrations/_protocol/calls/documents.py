@@ -37,8 +37,7 @@ from ragflow_integrations.models import ParsingProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ragflow_integrations._protocol.steps import File
-    from ragflow_integrations.models import Document, JsonObject, JsonValue
+    from ragflow_integrations.models import Document, File, JsonObject, JsonValue
 
 
 def documents_path(dataset_id: str) -> str:
