@@ -188,7 +188,7 @@ class AsyncTransport:
 
         async def attempt(record: RequestRecord) -> Connection:
             response = await self._open(completion.request, record, streamed=True)
-            reader = completion.reader(response.status, _headers(response), coalesce=True)
+            reader = completion.reader(response.status, _headers(response))
             connection = Connection(
                 response, reader, self._settings, record, lambda reader: self.run(asking.settle(completion, reader))
             )

@@ -65,9 +65,9 @@ class Completion:
     run_is_hidden: bool = False
     session_object: Callable[[], Operation[JsonObject]] | None = None
 
-    def reader(self, status: int, headers: Mapping[str, str], *, coalesce: bool = False) -> AnswerReader:
+    def reader(self, status: int, headers: Mapping[str, str]) -> AnswerReader:
         """Make the reader of a streamed reply."""
-        return AnswerReader(self._about(), status=status, headers=headers, coalesce=coalesce)
+        return AnswerReader(self._about(), status=status, headers=headers, coalesce=True)
 
     def answer(self, body: JsonObject) -> Answer:
         """Read a reply that does not stream."""
