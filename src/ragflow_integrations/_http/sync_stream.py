@@ -96,9 +96,9 @@ def _abandon(response: requests.Response, on_close: OnClose, record: RequestReco
 class AnswerStream:
     """A streamed answer: iterate it for `AnswerEvent`s; leave it early as you like.
 
-    The last event is `Completed`, or an exception is raised after all text before it. Text that
-    arrived together is one `TextDelta`. Leaving the `with` block, `close()`, or dropping the stream closes the connection at once,
-    and the server stops generating.
+    The last event is `Completed`, or an exception is raised after all text before it. Text that arrived together is one
+    `TextDelta`. Leaving the `with` block, `close()`, or dropping the stream closes the connection at once, and the server stops
+    generating.
 
     Example:
         >>> with client.stream("How long is the battery range?", chat_id=chat_id) as stream:  # doctest: +SKIP
