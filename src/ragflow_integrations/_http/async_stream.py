@@ -167,8 +167,8 @@ class AsyncAnswerStream:
     """A streamed answer: `async with client.stream(…) as stream`, then `async for event in stream`.
 
     The last event is `Completed`, or an exception is raised after all text before it. Text that arrived together is one
-    `TextDelta`. Leaving the block, `aclose()`, cancelling the task or dropping the stream closes the connection at once, and the
-    server stops generating.
+    `TextDelta`. Leaving the block, `aclose()`, cancelling the task or dropping the stream closes the connection at once, and
+    the server stops generating.
     The connection is made by `async with`, by `await client.stream(…)`, or by the first event.
 
     Args:
