@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import KEY, QUESTION, Ask
 from ragflow_integrations import RAGFlowClient, TextDelta
-from ragflow_integrations._protocol.calls.completions import Completion
+from ragflow_integrations._protocol.answers.reader import AnswerReader
+from ragflow_integrations._protocol.calls.completion import Completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -154,11 +155,9 @@ def _keep_apart() -> None:
     A burst comes in a few reads, and merging makes it a few pieces. To compare a piece with a piece it is switched off in this
     process; clients have no such option.
     """
-    reader = Completion.reader
 
-    def apart(self: Completion, status: int, headers: Any, *, coalesce: bool = False) -> Any:
-        del coalesce
-        return reader(self, status, headers, coalesce=False)
+    def apart(self: Completion, status: int, headers: Any) -> AnswerReader:
+        return AnswerReader(self._about(), status=status, headers=headers)  # noqa: SLF001 - see above
 
     Completion.reader = apart  # type: ignore[method-assign]
 

@@ -10,7 +10,7 @@ from tests.support.sse import native_delta, terminator
 from tests.support.wire import Exchange, WireServer
 
 if TYPE_CHECKING:
-    from tests.core.driver import Connect
+    from tests.core.conftest import Connect
 
 
 def together(exchange: Exchange) -> None:
