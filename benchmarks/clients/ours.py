@@ -157,7 +157,7 @@ def _keep_apart() -> None:
     """
 
     def apart(self: Completion, status: int, headers: Any) -> AnswerReader:
-        return AnswerReader(self._about(), status=status, headers=headers)  # noqa: SLF001 - see above
+        return AnswerReader(self._about(), status=status, headers=headers)
 
     Completion.reader = apart  # type: ignore[method-assign]
 
