@@ -15,13 +15,13 @@ def answer_html(answer: Answer) -> str:
     """Render text, numbered citations and sources."""
     cited = {citation.number: citation.chunk for citation in answer.citations}
     parts = []
-    at = 0
+    index = 0
     for citation in answer.citations:
-        parts.append(escape(answer.text[at : citation.start]))
+        parts.append(escape(answer.text[index : citation.start]))
         title = escape(citation.chunk.document_name, quote=True)
         parts.append(f'<sup title="{title}">[{citation.number}]</sup>')
-        at = citation.end
-    parts.append(escape(answer.text[at:]))
+        index = citation.end
+    parts.append(escape(answer.text[index:]))
     text = "".join(parts).replace("\n", "<br>")
     sources = "".join(_source(number, chunk) for number, chunk in sorted(cited.items()))
     thought = (

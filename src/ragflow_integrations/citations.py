@@ -83,7 +83,7 @@ class _LineStart:
     bare: bool = True  # nothing but blanks behind the run
 
     def take(self, piece: str) -> None:
-        """Take more of the line."""
+        """Accept more of the line."""
         behind = piece if self.char else piece.lstrip(" \t")
         self.char = self.char or behind[:1]
         if self.char and not self.ended:
@@ -104,7 +104,7 @@ class _LineStart:
         return bool(self.char) and not self.ordinary and self.length >= _SHORTEST_FENCE
 
     def closes(self, opening: _LineStart) -> bool:
-        """Whether this fence ends the code that the other began."""
+        """Return whether this fence ends the code that the other began."""
         return self.char == opening.char and self.length >= opening.length and self.bare
 
 
@@ -150,14 +150,14 @@ class MarkerRewriter:
         self.markers: list[Marker] = []
 
     def passes(self, piece: str) -> bool:
-        """Whether a piece goes through as it is, being in the middle of an ordinary line; then it counts as fed."""
+        """Return whether a piece goes through as it is, being in the middle of an ordinary line; then it counts as fed."""
         if self._pending or self._waiting or self._line is not None or self._fence or _SPECIAL[self._blanks].search(piece):
             return False
         self._length += len(piece)
         return True
 
     def feed(self, piece: str) -> str:
-        """Take a piece; give the rewritten text that can no longer change."""
+        """Accept a piece; return the rewritten text that can no longer change."""
         if self._waiting:
             self._waiting.append(piece)
             return ""
@@ -168,13 +168,13 @@ class MarkerRewriter:
         return self._rewrite(text[:keep])
 
     def finish(self) -> str:
-        """Give what was held back."""
+        """Return what was held back."""
         text = self.finish_waiting()
         rest, self._pending = self._pending, ""
         return text + self._rewrite(rest)
 
     def finish_waiting(self) -> str:
-        """Give what was held back from a marker on that may have had no source; it is known by now."""
+        """Return what was held back from a marker on that may have had no source; it is known by now."""
         waiting, self._waiting = "".join(self._waiting), []
         if waiting:
             self._pending = ""
@@ -201,23 +201,23 @@ class MarkerRewriter:
 
     def _replace(self, text: str) -> str:
         out = []
-        at = 0
-        for found in self._full.finditer(text):
-            key = int(found[1] or found[2])
+        index = 0
+        for match in self._full.finditer(text):
+            key = int(match[1] or match[2])
             number = self._number_of(key) if self._bracket else None
             if self._bracket and self._waits(key):
-                out.append(self._copy(text[at : found.start()]))
-                self._waiting = [text[found.start() :]]
+                out.append(self._copy(text[index : match.start()]))
+                self._waiting = [text[match.start() :]]
                 return "".join(out)
             if self._bracket and number is None:
                 continue
-            out.append(self._copy(text[at : found.start()]))
-            shown = found[0] if self._raw else f"[{number}]" if self._bracket else ""
+            out.append(self._copy(text[index : match.start()]))
+            shown = match[0] if self._raw else f"[{number}]" if self._bracket else ""
             start = self._length
             out.append(self._copy(shown))
             self.markers.append(Marker(key, start, self._length))
-            at = found.end()
-        out.append(self._copy(text[at:]))
+            index = match.end()
+        out.append(self._copy(text[index:]))
         return "".join(out)
 
     def _follow(self, line: str) -> None:
@@ -284,13 +284,13 @@ def cite(
 
 
 def _first(text: str, start: int) -> int:
-    """Give where the first character that is no blank stands, or the end."""
-    found = _NO_BLANK.search(text, start)
-    return found.start() if found else len(text)
+    """Return the index of the first character that is not blank, or of the end."""
+    match = _NO_BLANK.search(text, start)
+    return match.start() if match else len(text)
 
 
 def _claim(text: str, marker: int, sentences: list[tuple[int, int]], before: tuple[int, int]) -> tuple[int, int]:
-    """Give the sentence in front of a marker.
+    """Return the sentence in front of a marker.
 
     Args:
         text: The text.
@@ -318,12 +318,12 @@ def strip_markers(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:
         spans: `(start, end)` of markers known from its citations, in code points; found in any style.
     """
     out = []
-    at = 0
+    index = 0
     for start, end in sorted(spans):
-        if at <= start <= end <= len(text):
-            out.append(text[at:start].rstrip(" \t") if end > start else text[at:start])
-            at = end
-    out.append(text[at:])
+        if index <= start <= end <= len(text):
+            out.append(text[index:start].rstrip(" \t") if end > start else text[index:start])
+            index = end
+    out.append(text[index:])
     return rewrite("".join(out), "none").text
 
 

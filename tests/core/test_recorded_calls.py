@@ -305,13 +305,13 @@ def test_call(release: str, name: str, connect: Connect) -> None:
 def read_as_envelope(recording: Recording) -> None:
     """Read a reply to a request that the clients never send."""
     request = Request(
-        recording.method, recording.path.partition("?")[0].removeprefix("/api/v1"), plain="ping" in recording.path
+        recording.method, recording.path.partition("?")[0].removeprefix("/api/v1"), raw_reply="ping" in recording.path
     )
     reply = Reply(recording.status, dict(recording.headers), recording.body)
     if refused(recording):
         with pytest.raises(refusal(recording)):
             decode(reply, request)
-    elif request.plain:
+    elif request.raw_reply:
         assert decode(reply, request) == {"text": recording.body.decode()} or json.loads(recording.body)
     elif "code" not in recording.reply_json:
         with pytest.raises(errors.ProtocolError):

@@ -196,7 +196,7 @@ def test_a_server_that_comes_up_is_found(connect: Connect) -> None:
 
 
 def test_rules() -> None:
-    always, unanswered, unsent = (Request("GET", "/", repeat=repeat) for repeat in ("always", "unanswered", "unsent"))
+    idempotent, expensive, unsafe = (Request("GET", "/", retry=retry) for retry in ("idempotent", "expensive", "unsafe"))
     passing = errors.ServerError("x", http_status=503)
     hopeless, begun = errors.ConnectionFailedError("x", sent=False), errors.ConnectionFailedError("x")
     hopeless.retryable, begun.began = False, True
@@ -216,12 +216,12 @@ def test_rules() -> None:
         errors.StreamInterruptedError("x"): (False, False, False),
     }
     for error, wanted in table.items():
-        assert tuple(may_repeat(request, error) for request in (always, unanswered, unsent)) == wanted, error
-    assert not may_repeat(always, ValueError("x"))
+        assert tuple(may_repeat(request, error) for request in (idempotent, expensive, unsafe)) == wanted, error
+    assert not may_repeat(idempotent, ValueError("x"))
 
 
 def test_waits_grow_and_obey_the_server() -> None:
-    rules = policy(Request("GET", "/", repeat="always"), 3)
+    rules = policy(Request("GET", "/", retry="idempotent"), 3)
 
     def wait(error: Exception, attempt: int) -> float:
         state = RetryCallState(Retrying(**rules), None, (), {})

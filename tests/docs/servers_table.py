@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations._protocol.compat import features
 from ragflow_integrations._protocol.compat.pairs import CONDITIONS_JOINED, PAIRS
-from ragflow_integrations._protocol.compat.server_version import Known
+from ragflow_integrations._protocol.compat.server_version import VersionRange
 from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def pairs_table() -> str:
 
 
 def _answer(feature: Feature, era: str) -> str:
-    return "yes" if Known().told(era).supports(feature) else "–"
+    return "yes" if VersionRange().with_reported(era).supports(feature) else "–"
 
 
 def write() -> None:

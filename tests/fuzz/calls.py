@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ragflow_integrations._protocol.calls.completions import Completion
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import CompletionOptions
 
@@ -36,14 +36,14 @@ def _answered(prepare: Operation[Completion]) -> Operation[Any]:
     return completion.answer(body)
 
 
-def _turn(profile: Profile, asked: Subject, **options: Any) -> Operation[Any]:
+def _turn(profile: ServerProfile, asked: Subject, **options: Any) -> Operation[Any]:
     given = cast("CompletionOptions", options)
     session_id, given = yield from completions.begin(profile, asked, None, given)
     prepared = completions.turn(profile, "q", asked=asked, session_id=session_id, stream=False, options=given)
     return (yield from _answered(prepared))
 
 
-def _stateless(profile: Profile, **options: Any) -> Operation[Any]:
+def _stateless(profile: ServerProfile, **options: Any) -> Operation[Any]:
     prepare = completions.preparing(
         profile, [{"role": "user", "content": "q"}], "c", cast("CompletionOptions", options), stream=False
     )
@@ -51,7 +51,7 @@ def _stateless(profile: Profile, **options: Any) -> Operation[Any]:
 
 
 #: A new call is put at the end: cases in the corpus name theirs by its place.
-CALLS: tuple[Callable[[Profile], Operation[Any]], ...] = (
+CALLS: tuple[Callable[[ServerProfile], Operation[Any]], ...] = (
     lambda _: chats.create_chat("n", dataset_ids=["d"]),
     lambda profile: chats.update_chat(profile, "c", name="n"),
     lambda _: chats.list_chats()(1),

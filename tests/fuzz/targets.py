@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ragflow_integrations import Completed, ReasoningDelta, TextDelta
 from ragflow_integrations._protocol import envelope
 from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
-from ragflow_integrations._protocol.compat.server_version import Profile
+from ragflow_integrations._protocol.compat.server_version import ServerProfile
 from ragflow_integrations._protocol.steps import Reply, Request, Subject
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite, strip_markers
 from ragflow_integrations.errors import ConnectionFailedError, RAGFlowError
@@ -118,14 +118,14 @@ def replies(data: bytes) -> None:
     given = (
         Reply(STATUSES[(data[2] + at) % len(STATUSES)], headers, part) for at, part in enumerate(data[3:].split(SEPARATOR))
     )
-    profile = Profile()
+    profile = ServerProfile()
     try:
         drive(call(profile), given, profile)
     except RAGFlowError as error:
         str(error)
 
 
-def drive(operation: Operation[Any], given: Iterator[Reply], profile: Profile) -> Any:
+def drive(operation: Operation[Any], given: Iterator[Reply], profile: ServerProfile) -> Any:
     """Run a call as the transports do; when the replies are used up, the server cannot be reached any more."""
     try:
         step = next(operation)

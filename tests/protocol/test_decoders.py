@@ -10,7 +10,7 @@ import pytest
 from ragflow_integrations import ParsingProgress, ProtocolError
 from ragflow_integrations._protocol import fields, models_from_json
 from ragflow_integrations._protocol.compat.features import Feature
-from ragflow_integrations._protocol.compat.server_version import Known
+from ragflow_integrations._protocol.compat.server_version import VersionRange
 from ragflow_integrations._protocol.envelope import decode, decode_file
 from ragflow_integrations._protocol.steps import Reply, Request, path
 from ragflow_integrations.errors import DocumentNotFoundError, NotFoundError
@@ -126,7 +126,7 @@ def test_files() -> None:
 
 
 def test_what_is_known_narrows_and_begins_anew() -> None:
-    known = Known()
+    known = VersionRange()
     assert str(known) == "of unknown version"
     assert known.info().newest is None
     assert known.info().era == "0.17.0 … newest"
@@ -135,11 +135,11 @@ def test_what_is_known_narrows_and_begins_anew() -> None:
     known = known.narrowed(low=(0, 23, 0))
     assert str(known) == "0.23.0 or newer and 0.24.x or older"
     assert known.info().era == "0.23.0 … 0.24.x"
-    assert str(known.told("v0.27.0 slim")) == "0.27.0"
-    known = known.told("v0.27.0-3-gabc")
+    assert str(known.with_reported("v0.27.0 slim")) == "0.27.0"
+    known = known.with_reported("v0.27.0-3-gabc")
     assert str(known) == "0.27.0 or newer and 0.28.0 or older"
     assert known.version == "v0.27.0-3-gabc"
-    known = known.told("unknown")
+    known = known.with_reported("unknown")
     assert (known.low, known.version) == ((0, 27, 0), "unknown")
     known = known.narrowed(high=(0, 20, 99))  # the server was replaced
     assert known.info().version is None
@@ -151,7 +151,7 @@ def test_features() -> None:
     since = Feature("x", (0, 24, 0))
     between = Feature("x", (0, 23, 0), (0, 24, 99))
     broken = Feature("x", (0, 17, 0), broken=((0, 22, 0), (0, 22, 99)))
-    assert [Known().supports(feature) for feature in (since, between, broken)] == [None, None, None]
+    assert [VersionRange().supports(feature) for feature in (since, between, broken)] == [None, None, None]
     table = {
         (0, 20, 0): [False, False, True],
         (0, 22, 1): [False, False, False],
@@ -160,10 +160,10 @@ def test_features() -> None:
         (0, 25, 0): [True, False, True],
     }
     for version, wanted in table.items():
-        assert [Known(version, version).supports(feature) for feature in (since, between, broken)] == wanted
+        assert [VersionRange(version, version).supports(feature) for feature in (since, between, broken)] == wanted
 
 
 def test_plain_replies() -> None:
-    request = Request("GET", "/system/ping", plain=True)
+    request = Request("GET", "/system/ping", raw_reply=True)
     assert decode(Reply(200, {}, b"pong"), request) == {"text": "pong"}
     assert decode(Reply(200, {}, b'{"status": "ok"}'), request) == {"status": "ok"}

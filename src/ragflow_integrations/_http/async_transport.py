@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._http.request_log import RequestRecord
     from ragflow_integrations._http.settings import Settings
-    from ragflow_integrations._protocol.calls.paging import Pages
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.calls.paging import PageFetcher
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation, Request, Step
     from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import JsonObject
@@ -59,7 +59,7 @@ class AsyncTransport:
         self._sessions: PerProcess[_Sessions] = PerProcess(weakref.WeakKeyDictionary)
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> ServerProfile:
         """What is known of the server."""
         return self._settings.profile
 
@@ -134,7 +134,7 @@ class AsyncTransport:
         """Return the stream of a question, which runs its operation when it is opened."""
         return AsyncAnswerStream(lambda: self.run(operation))
 
-    async def iterate(self, pages: Pages[T]) -> AsyncIterator[T]:
+    async def iterate(self, pages: PageFetcher[T]) -> AsyncIterator[T]:
         """Iterate over a listing; pages are requested as they are needed."""
         number, last = 1, False
         while not last:

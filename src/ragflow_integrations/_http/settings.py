@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from ragflow_integrations._http.per_process import PerProcess
 from ragflow_integrations._http.session_locks import InProcessSessionLocks
-from ragflow_integrations._protocol.compat.server_version import Profile
+from ragflow_integrations._protocol.compat.server_version import ServerProfile
 from ragflow_integrations.errors import InvalidArgumentError
 from ragflow_integrations.models import Timeout
 
@@ -34,7 +34,7 @@ class Server:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.profile = Profile(base_url)
+        self.profile = ServerProfile(base_url)
         self.session_locks = InProcessSessionLocks()
 
     @classmethod
@@ -98,7 +98,7 @@ class Settings:
         )
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> ServerProfile:
         """What is known of the server."""
         return self.server.profile
 
@@ -109,7 +109,7 @@ class Settings:
 
     def url(self, request: Request) -> str:
         """Return the URL of a request."""
-        return self.base_url + ("" if request.root else "/api/v1") + request.path
+        return self.base_url + ("" if request.from_root else "/api/v1") + request.path
 
     @property
     def authorization(self) -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ragflow_integrations._http.request_log import RequestRecord
     from ragflow_integrations._http.settings import Settings
     from ragflow_integrations._protocol.calls.completions import Completion
-    from ragflow_integrations._protocol.calls.paging import Pages
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.calls.paging import PageFetcher
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation, Request, Step
     from ragflow_integrations.errors import ConnectionFailedError
     from ragflow_integrations.models import JsonObject
@@ -78,7 +78,7 @@ class Transport:
             self._sessions = PerProcess(partial(_without_connections, session), session)
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> ServerProfile:
         """What is known of the server."""
         return self._settings.profile
 
@@ -140,7 +140,7 @@ class Transport:
         """Ask a question and return its stream."""
         return self.run(operation)
 
-    def iterate(self, pages: Pages[T]) -> Iterator[T]:
+    def iterate(self, pages: PageFetcher[T]) -> Iterator[T]:
         """Iterate over a listing; pages are requested as they are needed."""
         number, last = 1, False
         while not last:

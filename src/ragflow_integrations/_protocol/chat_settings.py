@@ -120,7 +120,7 @@ _KNOWN = {"llm": (*_MODEL, *validation.GENERATION), "prompt": (*_PROMPT_CONFIG, 
 
 
 def _renamed(what: str, given: LLMSettings | PromptSettings | None, names: Mapping[str, str]) -> dict[str, JsonValue]:
-    """Take those settings that have names here, checked, under their new names."""
+    """Return those settings that `names` has, checked, under their new names."""
     if given is None:
         return {}
     settings = validation.json_object(what, given)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol import fields
-from ragflow_integrations._protocol.compat.error_table import ERROR_TABLE, EndpointMissing, endpoint_missing
+from ragflow_integrations._protocol.compat.error_table import ERROR_TABLE, EndpointNotFound, endpoint_not_found
 from ragflow_integrations.errors import ErrorResponse, NotFoundError, ProtocolError
 
 if TYPE_CHECKING:
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Reply, Request
     from ragflow_integrations.models import JsonObject
 
@@ -23,7 +23,7 @@ _OK, _REDIRECT, _CLIENT_ERROR = 200, 300, 400
 _TITLE = re.compile(rb"<title>([^<]*)", re.IGNORECASE)
 
 
-def decode(reply: Reply, request: Request, profile: Profile | None = None) -> JsonObject:
+def decode(reply: Reply, request: Request, profile: ServerProfile | None = None) -> JsonObject:
     """Read a reply, and learn from it what the server is.
 
     Returns:
@@ -34,7 +34,7 @@ def decode(reply: Reply, request: Request, profile: Profile | None = None) -> Js
         ProtocolError: It is not a reply of RAGFlow's API.
     """
     text = reply.body.lstrip()
-    if request.plain and reply.status == _OK and not text.startswith((b"{", b"<")):
+    if request.raw_reply and reply.status == _OK and not text.startswith((b"{", b"<")):
         return {"text": reply.body.decode("utf-8", "replace")}
     if _REDIRECT <= reply.status < _CLIENT_ERROR:
         raise ProtocolError(
@@ -49,7 +49,7 @@ def decode(reply: Reply, request: Request, profile: Profile | None = None) -> Js
         raise ProtocolError(f"{_asked(request)} was answered with malformed JSON: {problem}") from None
     error = failure(body, request, reply)
     if profile is not None:
-        profile.observe(request, reply.status, body if error is None else None, missing=isinstance(error, EndpointMissing))
+        profile.observe(request, reply.status, body if error is None else None, missing=isinstance(error, EndpointNotFound))
     if error is not None and not (request.may_be_partial and body.get("data")):
         raise error
     return body
@@ -81,11 +81,11 @@ def decode_file(reply: Reply, request: Request) -> bytes:
 
 
 def failure(body: JsonObject, request: Request, reply: Reply) -> errors.RAGFlowError | None:
-    """Give the exception an envelope stands for, or None for a success."""
+    """Return the exception an envelope stands for, or None for a success."""
     code = fields.integer(body, "code")
     message = fields.text(body, "message", "error", "detail")
     if reply.status < _REDIRECT:
-        if code is None and ("choices" in body or "data" in body or request.plain):
+        if code is None and ("choices" in body or "data" in body or request.raw_reply):
             return None
         if code == 0 and not (body.get("data") is False and "uthorization" in message):
             return None
@@ -93,8 +93,8 @@ def failure(body: JsonObject, request: Request, reply: Reply) -> errors.RAGFlowE
             return ProtocolError(
                 f"{_asked(request)} was answered with JSON that is not RAGFlow's (no `code`): is `base_url` another service?"
             )
-    if endpoint_missing(reply.status, code, message):
-        missing = EndpointMissing(
+    if endpoint_not_found(reply.status, code, message):
+        missing = EndpointNotFound(
             f"The server has no {request.method} {request.path}: either the path of `base_url` is wrong (give the server's "
             "root, without /api/v1), or this RAGFlow release lacks the call."
         )
@@ -105,7 +105,7 @@ def failure(body: JsonObject, request: Request, reply: Reply) -> errors.RAGFlowE
 
 def _api_error(code: int | None, message: str, request: Request, reply: Reply) -> errors.APIError:
     row = next(row for row in ERROR_TABLE if row.matches(reply.status, code, message))
-    missing = request.subject.missing if request.subject else NotFoundError
+    missing = request.subject.not_found_error if request.subject else NotFoundError
     error = (row.error or missing)(
         f"{_asked(request)} failed: {_shorten(message) or 'no message'} "
         f"(HTTP {reply.status}{'' if code is None else f', code {code}'}). {row.remedy}",
@@ -142,7 +142,7 @@ def _not_an_envelope(reply: Reply, request: Request, text: bytes) -> errors.RAGF
     html = text.startswith(b"<")
     title = _TITLE.search(text)
     shown = _shorten((title[1].strip() if title else text[: _SHOWN * 4]).decode("utf-8", "replace"))
-    if reply.status >= _CLIENT_ERROR and not endpoint_missing(reply.status, None, ""):
+    if reply.status >= _CLIENT_ERROR and not endpoint_not_found(reply.status, None, ""):
         return _api_error(None, f"{'a web page' if html else 'plain text'}: {shown}" if text else "", request, reply)
     if html:
         return ProtocolError(

@@ -226,19 +226,19 @@ def session(data: JsonObject) -> Session:
 
 def answers(messages: Sequence[Message]) -> list[int]:
     """Return where the answers are: assistant's messages behind the first question."""
-    asked = next((at for at, item in enumerate(messages) if item.role == "user"), len(messages))
-    return [at for at, item in enumerate(messages) if at > asked and item.role == "assistant"]
+    asked = next((index for index, item in enumerate(messages) if item.role == "user"), len(messages))
+    return [index for index, item in enumerate(messages) if index > asked and item.role == "assistant"]
 
 
 def _shifted(messages: Sequence[Message]) -> bool:
-    """Whether references hang one turn early: the opener has one, and the last answer none."""
+    """Return whether references hang one turn early: the opener has one, and the last answer none."""
     found = answers(messages)
     return bool(found) and "reference" in messages[0].raw and "reference" not in messages[found[-1]].raw
 
 
 def _give(messages: list[Message], references: Sequence[Reference]) -> None:
-    for at, given in zip(reversed(answers(messages)), reversed(references), strict=False):
-        messages[at] = replace(messages[at], reference=given)
+    for index, given in zip(reversed(answers(messages)), reversed(references), strict=False):
+        messages[index] = replace(messages[index], reference=given)
 
 
 def agent(data: JsonObject) -> Agent:

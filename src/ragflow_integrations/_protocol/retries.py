@@ -43,7 +43,7 @@ class Policy(TypedDict):
 
 
 def policy(request: Request, max_retries: int) -> Policy:
-    """Give the retrying of one request."""
+    """Return the arguments of tenacity for one request."""
     return Policy(
         retry=retry_if_exception(lambda error: may_repeat(request, error)),
         wait=_wait,
@@ -54,18 +54,18 @@ def policy(request: Request, max_retries: int) -> Policy:
 
 
 def may_repeat(request: Request, error: BaseException) -> bool:
-    """Whether a request may be sent again after an error."""
+    """Return whether a request may be sent again after an error."""
     if isinstance(error, RateLimitError | ServerError):
-        passing = isinstance(error, RateLimitError) or (request.repeat != "unsent" and error.http_status in _PASSING_STATUSES)
+        passing = isinstance(error, RateLimitError) or (request.retry != "unsafe" and error.http_status in _PASSING_STATUSES)
         return passing and (error.retry_after or 0.0) <= _LONGEST_RETRY_AFTER
     return isinstance(error, ConnectionFailedError) and error.retryable and _unharmed(request, error)
 
 
 def _unharmed(request: Request, error: ConnectionFailedError) -> bool:
-    """Whether a lost request may be sent again: it never arrived, or arriving twice does no harm."""
-    if request.repeat == "unanswered" and (error.began or isinstance(error, RequestTimeoutError)):
+    """Return whether a lost request may be sent again: it never arrived, or arriving twice does no harm."""
+    if request.retry == "expensive" and (error.began or isinstance(error, RequestTimeoutError)):
         return not error.sent
-    return request.repeat != "unsent" or not error.sent
+    return request.retry != "unsafe" or not error.sent
 
 
 def _wait(state: RetryCallState) -> float:

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: `always`: sending it twice does no harm. `unanswered`: the same, but an answer may take minutes and costs an LLM's work, so
-#: neither silence nor a reply that broke is a reason.
-#: `unsent`: only if the server cannot have seen it.
-Repeat: TypeAlias = Literal["always", "unanswered", "unsent"]
+#: When a request may be sent again. `idempotent`: after any loss. `expensive`: sending it twice does no harm, but costs an
+#: LLM's work, so it is not sent again after a read timeout or a broken reply. `unsafe`: only if the server cannot have seen it.
+RetrySafety: TypeAlias = Literal["idempotent", "expensive", "unsafe"]
 
 #: Largest reply that is read whole, in bytes; a page of a listing or 500 chunks are about 1 MB. Files have no bound.
 MAX_REPLY = 64 * 1024 * 1024
@@ -38,10 +37,10 @@ class Subject:
 
     kind: str
     id: str
-    missing: type[NotFoundError] = NotFoundError
+    not_found_error: type[NotFoundError] = NotFoundError
 
     def __str__(self) -> str:
-        """Give it as messages name it."""
+        """Return the words that messages use for it."""
         return f"{self.kind} {self.id!r}"
 
 
@@ -59,15 +58,15 @@ class Request:
 
     Attributes:
         method: HTTP method.
-        path: Path below `/api/v1`, quoted (see `path`); `root` paths count from the server's root.
+        path: Path below `/api/v1`, quoted (see `path`); if `from_root` is set, below the server's root.
         params: Query.
         json: JSON body.
         files: Files of a multipart body.
-        repeat: When it may be sent again (see `retries`).
+        retry: When it may be sent again (see `retries`).
         subject: What the request is about: names it in messages, and decides what an ambiguous refusal means.
         part: What of the subject it is about, such as a session of a chat assistant; named in messages.
-        root: Whether `path` counts from the server's root instead of `/api/v1`.
-        plain: Whether the reply is plain text or a file, not an envelope.
+        from_root: Whether `path` counts from the server's root instead of `/api/v1`.
+        raw_reply: Whether the reply is plain text or a file, not an envelope.
         may_be_partial: Whether a refusal that carries data is given to the call, which makes an error of it.
     """
 
@@ -76,11 +75,11 @@ class Request:
     params: Mapping[str, str | int] = field(default_factory=dict)
     json: JsonObject | None = None
     files: tuple[Upload, ...] = ()
-    repeat: Repeat = "unsent"
+    retry: RetrySafety = "unsafe"
     subject: Subject | None = None
     part: Subject | None = None
-    root: bool = False
-    plain: bool = False
+    from_root: bool = False
+    raw_reply: bool = False
     may_be_partial: bool = False
 
 
@@ -172,7 +171,7 @@ class Body:
         self._most = most
 
     def add(self, block: bytes) -> None:
-        """Take the next bytes.
+        """Accept the next bytes.
 
         Raises:
             ProtocolError: There are more than it may have.
@@ -182,7 +181,7 @@ class Body:
             raise ProtocolError(f"The server sent a reply of more than {self._most} bytes without an end: is it RAGFlow?")
 
     def whole(self) -> bytes:
-        """Give all that came."""
+        """Return all that came."""
         return bytes(self._held)
 
 

@@ -37,7 +37,7 @@ def _texts(name: str, value: object, kind: str) -> list[str]:
     """One string alone is a mistake, since a string is a sequence too."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidArgumentError(name, f"must be a list of {kind}s, not {type(value).__name__}; write [{kind}] for one")
-    found = [text(f"{name}[{at}]", item) for at, item in enumerate(value)]
+    found = [text(f"{name}[{index}]", item) for index, item in enumerate(value)]
     if not found:
         raise InvalidArgumentError(name, f"must name at least one {kind}")
     return found
@@ -95,7 +95,7 @@ def json_value(name: str, value: object) -> JsonValue:
     if isinstance(value, Mapping):
         return json_object(name, value)
     if isinstance(value, list | tuple):
-        return [json_value(f"{name}[{at}]", item) for at, item in enumerate(value)]
+        return [json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
     if value is None or isinstance(value, bool | str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     what = repr(value) if isinstance(value, float) else type(value).__name__

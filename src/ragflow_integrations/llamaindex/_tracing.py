@@ -156,12 +156,12 @@ class Trace:
 
 
 def _is_heard() -> bool:
-    """Whether anybody listens to events."""
-    at: Dispatcher | None = dispatcher
-    while at is not None:
-        if any(not isinstance(handler, NullEventHandler) for handler in at.event_handlers):
+    """Return whether anybody listens to events."""
+    index: Dispatcher | None = dispatcher
+    while index is not None:
+        if any(not isinstance(handler, NullEventHandler) for handler in index.event_handlers):
             return True
-        at = at.parent if at.propagate else None
+        index = index.parent if index.propagate else None
     return False
 
 

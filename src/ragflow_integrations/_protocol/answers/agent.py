@@ -33,7 +33,7 @@ class AgentDecoder(NativeDecoder):
         self._run = answer.run = AgentRun()
 
     def event(self, data: str) -> RAGFlowError | bool:
-        """Take an event."""
+        """Accept an event."""
         if data.strip() == "[DONE]":
             self._run.began = self._run.began or not self._began
             return True
@@ -114,7 +114,7 @@ class AgentDecoder(NativeDecoder):
             self._answer.learn(keyed)
 
     def whole(self, body: JsonObject) -> None:
-        """Take the reply of a call that does not stream: the last event of the run."""
+        """Accept the reply of a call that does not stream: the last event of the run."""
         last = fields.mapping(body, "data")
         if "answer" in last:
             super().whole(body)

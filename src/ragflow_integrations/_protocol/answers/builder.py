@@ -104,11 +104,11 @@ class AnswerBuilder:
         return key + 1 if key < (known if self.whole else max(known, self.max_chunks)) else None
 
     def _waits(self, key: int) -> bool:
-        """Whether only the end of the stream tells if a marker has a source."""
+        """Return whether only the end of the stream tells if a marker has a source."""
         return self._lacks_source(key) if self.by_key else not self.whole and key >= self.max_chunks
 
     def _lacks_source(self, key: int) -> bool:
-        """Whether no source is known for a marker of an agent that was let through all the same.
+        """Return whether no source is known for a marker of an agent that was let through all the same.
 
         It stood in code, which is none any more when a marker without a source in front of the fence is taken out.
         """
@@ -126,7 +126,7 @@ class AnswerBuilder:
         self._show(self._rewriter.finish_waiting())
 
     def add(self, piece: str) -> None:
-        """Take more of the answer."""
+        """Accept more of the answer."""
         if self.flagged:
             self.think(piece)
             return
@@ -137,13 +137,13 @@ class AnswerBuilder:
             self.think(part) if is_thinking else self._say(part)
 
     def think(self, piece: str) -> None:
-        """Take more thinking."""
+        """Accept more thinking."""
         if piece:
             self._reasoning.append(piece)
             self._pieces.append((ReasoningDelta, piece))
 
     def flag(self, data: JsonObject) -> None:
-        """Take the thinking flags of an event (≥ 0.24); stray and doubled ones do no harm."""
+        """Accept the thinking flags of an event (≥ 0.24); stray and doubled ones do no harm."""
         if data.get("start_to_think") is True and not self.flagged:
             self.flagged = True
             self._opened = len(self._reasoning)
@@ -197,7 +197,7 @@ class AnswerBuilder:
             self._pieces.append((TextDelta, piece))
 
     def take_events(self, *, merged: bool) -> list[AnswerEvent]:
-        """Give the events since the last call; `merged` makes one of pieces of the same kind."""
+        """Return the events since the last call; `merged` makes one of pieces of the same kind."""
         pieces, self._pieces = self._pieces, []
         runs: Iterable[tuple[type[TextDelta | ReasoningDelta] | AgentStep, str]] = pieces
         if merged and len(pieces) > 1:
@@ -243,7 +243,7 @@ class AnswerBuilder:
             first = [key for key in self._numbers if key in keyed]
             order = first + [key for key in keyed if key not in self._numbers]
             reference = replace(reference, chunks=tuple(keyed[key] for key in order))
-            self._numbers = {key: at for at, key in enumerate(order, 1)}
+            self._numbers = {key: index for index, key in enumerate(order, 1)}
             rewritten = rewrite(text, self.style, self._number)
         return Answer(
             text=rewritten.text,

@@ -44,17 +44,17 @@ def find(answer: str, *, whole: bool = True) -> Failure | None:
         answer: The answer, or its end.
         whole: Whether `answer` is all of it, so that an error at its start is all there is.
     """
-    at = answer.rfind(MARK)
-    if at < 0:
+    index = answer.rfind(MARK)
+    if index < 0:
         return None
     first = len(answer) - len(answer.lstrip())
     if whole and answer.startswith(MARK, first) and _KIND.match(answer, first + len(MARK)):
-        at = first  # nothing but the error, whose details may have lines
-    elif "\n" in answer[at:].rstrip():
+        index = first  # nothing but the error, whose details may have lines
+    elif "\n" in answer[index:].rstrip():
         return None
-    rest = answer[at + len(MARK) :]
+    rest = answer[index + len(MARK) :]
     kind = _KIND.match(rest)
-    return Failure(answer[:at].rstrip(), kind[1] if kind else None, (rest[kind.end() :] if kind else rest).strip())
+    return Failure(answer[:index].rstrip(), kind[1] if kind else None, (rest[kind.end() :] if kind else rest).strip())
 
 
 class FailureGate:
@@ -69,17 +69,17 @@ class FailureGate:
 
     @property
     def open(self) -> bool:
-        """Whether a piece without an asterisk may be shown unseen: something was, and nothing is held back."""
+        """True if a piece without `*` can bypass the filter: some text was emitted and nothing is buffered."""
         return self._begun and not self._held
 
     def feed(self, piece: str) -> str:
-        """Take a piece; give what may be shown."""
+        """Accept a piece; return what may be shown."""
         shown = self._hold(piece) if self._holding else self._look(piece)
         self._begun = self._begun or bool(shown.strip())
         return shown
 
     def finish(self) -> str:
-        """Give what was held back and is no failure."""
+        """Return what was held back and is no failure."""
         held = "".join(self._held)
         failed = self._holding and (self._certain or find(held, whole=not self._begun) is not None)
         self._held.clear()
@@ -88,12 +88,12 @@ class FailureGate:
     def _look(self, piece: str) -> str:
         text = "".join((*self._held, piece))
         self._held.clear()
-        at = text.find(MARK)
-        if at >= 0:
+        index = text.find(MARK)
+        if index >= 0:
             self._holding = True
             self._new_line = False
-            self._begun = self._begun or bool(text[:at].strip())
-            return text[:at] + self._hold(text[at:])
+            self._begun = self._begun or bool(text[:index].strip())
+            return text[:index] + self._hold(text[index:])
         tail = _TAIL.search(text)
         if tail:
             self._held.append(tail[0])

@@ -39,7 +39,7 @@ class NativeDecoder:
         self._seen = ""
 
     def event(self, data: str) -> RAGFlowError | bool:
-        """Take an event."""
+        """Accept an event."""
         if data.strip() == "[DONE]":  # the Go server's
             self._settle_reference()
             return True
@@ -105,7 +105,7 @@ class NativeDecoder:
             answer.timings = models_from_json.timings(prompt) or answer.timings
 
     def whole(self, body: JsonObject) -> None:
-        """Take the reply of a call that does not stream."""
+        """Accept the reply of a call that does not stream."""
         data = body.get("data")
         if not isinstance(data, dict):
             raise ProtocolError("The server answered a completion without an answer object in `data`.")

@@ -45,7 +45,7 @@ class OpenAIDecoder:
         self._tail: str | None = None  # a piece of 0.17 that may be no more than the end of the text once more
 
     def event(self, data: str) -> RAGFlowError | bool:
-        """Take an event."""
+        """Accept an event."""
         if data.strip() == "[DONE]":
             self._settle()
             self._answer.add(self._closer)
@@ -162,7 +162,7 @@ class OpenAIDecoder:
         self._answer.usage = models_from_json.usage(body.get("usage")) or self._answer.usage
 
     def whole(self, body: JsonObject) -> None:
-        """Take the reply of a call that does not stream."""
+        """Accept the reply of a call that does not stream."""
         self._about(body)
         choice = next(fields.objects(body.get("choices")), None)
         if choice is None:
@@ -190,7 +190,7 @@ def _end_repeated(piece: str, said: str) -> str | None:
 
 
 def _same(text: str, other: str) -> bool:
-    """Whether two texts differ in nothing but citation markers, thinking in front, and blanks around."""
+    """Return whether two texts differ in nothing but citation markers, thinking in front, and blanks around."""
     return _bare(text) == _bare(other)
 
 

@@ -71,11 +71,11 @@ class Decoder(Protocol):
     """Reads one route's replies into an assembler."""
 
     def event(self, data: str) -> RAGFlowError | bool:
-        """Take an event's data; give an error, or whether it was the terminator."""
+        """Accept an event's data; return an error, or whether it was the terminator."""
         ...
 
     def whole(self, body: JsonObject) -> None:
-        """Take the reply of a call that does not stream."""
+        """Accept the reply of a call that does not stream."""
 
 
 _DECODERS: dict[Route, Callable[[AnswerBuilder, Request, Reply], Decoder]] = {
@@ -180,7 +180,7 @@ class AnswerReader:
         self._builder.release()
 
     def feed(self, data: bytes) -> list[AnswerEvent]:
-        """Take bytes of the body as they come; give the events they complete."""
+        """Accept bytes of the body as they come; return the events they complete."""
         if self.done or self.in_doubt:
             return []
         try:
@@ -191,7 +191,7 @@ class AnswerReader:
             return self._fail(error)
 
     def finish(self) -> list[AnswerEvent]:
-        """Take the end of the body."""
+        """Accept the end of the body."""
         if self.done or self.in_doubt:
             return []
         if not self._is_stream:
@@ -288,7 +288,7 @@ class AnswerReader:
         return self._builder.take_events(merged=self._coalesce)
 
     def _sniff(self, data: bytes) -> bytes:
-        """Tell a stream from a JSON or HTML body by its first byte: headers are not to be trusted (two, or wrong ones)."""
+        """Distinguish a stream from a JSON or HTML body by its first byte: headers may be two, or wrong."""
         if self._is_stream is None and (head := data.lstrip()):
             self._is_stream = head[:1] not in b"{[<"
             if self._is_stream:

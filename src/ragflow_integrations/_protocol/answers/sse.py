@@ -38,7 +38,7 @@ class EventStream:
         self._client = SSEClient(cast("Iterator[bytes]", self._block))
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Take bytes; give the data of the events they complete.
+        """Accept bytes; return the data of the events they complete.
 
         Raises:
             ProtocolError: An event is larger than the limit, or not UTF-8.
@@ -52,17 +52,19 @@ class EventStream:
         return self._events(self._take(data[:end], data[end:]))
 
     def _last_blank_line(self, data: bytes) -> int:
-        """Give where the last blank line of held and new bytes ends in the new ones, or 0.
+        """Return the index in the new bytes at which the last blank line of held and new bytes ends, or 0.
 
         Looked for from line end to line end: bytes that end no event, most of those of a large one, are passed over at the
         speed of memory, which a search for two characters is not.
         """
-        at = data.rfind(b"\n")
-        while at >= 0:
-            before = data[at - _OVERLAP : at] if at >= _OVERLAP else (self._held[-_OVERLAP:] + data[:at])[-_OVERLAP:]
+        index = data.rfind(b"\n")
+        while index >= 0:
+            before = (
+                data[index - _OVERLAP : index] if index >= _OVERLAP else (self._held[-_OVERLAP:] + data[:index])[-_OVERLAP:]
+            )
             if before.endswith((b"\n", b"\r\n\r")):
-                return at + 1
-            at = data.rfind(b"\n", 0, at)
+                return index + 1
+            index = data.rfind(b"\n", 0, index)
         return 0
 
     @property
@@ -71,7 +73,7 @@ class EventStream:
         return bytes(self._held).lstrip()
 
     def finish(self) -> Iterator[str]:
-        """Give the last event of a stream that ended without its blank line."""
+        """Return the last event of a stream that ended without its blank line."""
         return self._events(self._take(b"", b""))
 
     def _take(self, last: bytes, rest: bytes) -> bytes:

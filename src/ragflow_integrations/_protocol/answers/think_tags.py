@@ -16,7 +16,7 @@ _TAGS = ("think", "retrieving")
 
 
 def _begun(word: str) -> str:
-    """Give a pattern of all that a word can begin with."""
+    """Return a regular expression that matches any non-empty prefix of a word."""
     return "".join(f"(?:{letter}" for letter in word) + ")?" * len(word)
 
 
@@ -65,7 +65,7 @@ class ThinkSplitter:
         self._depth, self._answering = 0, True
 
     def feed(self, piece: str) -> list[tuple[bool, str]]:
-        """Take a piece; give (is thinking, text) pairs that are safe to show."""
+        """Accept a piece; return (is thinking, text) pairs that are safe to show."""
         if self._answering:
             return [(False, piece)] if piece else []
         if not self._depth and not self._half and not piece.strip():
@@ -73,13 +73,13 @@ class ThinkSplitter:
             return []
         text = self._held() + piece
         out: list[tuple[bool, str]] = []
-        at = 0
-        while at < len(text) and not self._answering:
-            at = self._inside(text, at, out) if self._depth else self._before(text, at, out)
+        index = 0
+        while index < len(text) and not self._answering:
+            index = self._inside(text, index, out) if self._depth else self._before(text, index, out)
         return out
 
     def finish(self) -> list[tuple[bool, str]]:
-        """Give what was held back."""
+        """Return what was held back."""
         held = self._held()
         return [(self._depth > 0, held)] if held else []
 
@@ -89,34 +89,34 @@ class ThinkSplitter:
         self._half = ""
         return held
 
-    def _before(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+    def _before(self, text: str, index: int, out: list[tuple[bool, str]]) -> int:
         """Read on in front of the answer; gives how far."""
-        found = _BEFORE.match(text, at)
-        if found is None:
+        match = _BEFORE.match(text, index)
+        if match is None:
             self._answering = True
-            out.append((False, text[at:]))
-        elif found["half"]:
-            self._half = text[at:]
-        elif found["close"] is None:
-            self._blanks.append(text[at:])
+            out.append((False, text[index:]))
+        elif match["half"]:
+            self._half = text[index:]
+        elif match["close"] is None:
+            self._blanks.append(text[index:])
         else:
-            self._depth += not found["close"]  # 0.17.2 repeats the closing tag
-            self._just_opened = not found["close"]
-            return found.end()
+            self._depth += not match["close"]  # 0.17.2 repeats the closing tag
+            self._just_opened = not match["close"]
+            return match.end()
         return len(text)
 
-    def _inside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+    def _inside(self, text: str, index: int, out: list[tuple[bool, str]]) -> int:
         """Read on within a thought; gives how far."""
-        found = _INSIDE.search(text, at)
-        thought = text[at : found.start() if found else len(text)]
+        match = _INSIDE.search(text, index)
+        thought = text[index : match.start() if match else len(text)]
         if thought:
             out.append((True, thought))
             self._just_opened = self._just_opened and thought.isspace()
-        if found is None or found["half"]:
-            self._half = found["half"] if found else ""
+        if match is None or match["half"]:
+            self._half = match["half"] if match else ""
             return len(text)
-        if found["close"]:
+        if match["close"]:
             self._depth -= 1
         elif not self._just_opened:
             self._depth += 1
-        return found.end()
+        return match.end()

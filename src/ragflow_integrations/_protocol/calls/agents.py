@@ -11,14 +11,14 @@ from ragflow_integrations._protocol import fields, models_from_json, validation
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
     Page,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     delete,
-    empty_if,
-    every,
-    found,
+    empty_on,
     listing,
-    no_such,
+    not_found_message,
+    require_found,
 )
 from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
@@ -43,13 +43,13 @@ def _agent_sessions(agent_id: str) -> str:
     return path("agents", validation.text("agent_id", agent_id), "sessions")
 
 
-def list_agents(*, title: str | None = None, agent_id: str | None = None) -> Pages[Agent]:
+def list_agents(*, title: str | None = None, agent_id: str | None = None) -> PageFetcher[Agent]:
     """List agents; filters are applied here too, since ≥ 0.25 ignore them."""
     check_filters(title=title, agent_id=agent_id)
     wanted = agent_id or title
     subject = _agent(wanted) if wanted else None
     filters = {"title": title, "id": agent_id}
-    pages = empty_if(AgentNotFoundError, listing("/agents", models_from_json.agent, ("canvas", "agents"), filters, subject))
+    pages = empty_on(AgentNotFoundError, listing("/agents", models_from_json.agent, ("canvas", "agents"), filters, subject))
 
     def page(number: int) -> Operation[Page[Agent]]:
         some = yield from pages(number)
@@ -64,32 +64,32 @@ def get_agent(agent_id: str) -> Operation[Agent]:
     validation.text("agent_id", agent_id)
     one: Agent | None
     try:
-        reply = yield Request("GET", path("agents", agent_id), repeat="always", subject=_agent(agent_id))
-    except error_table.EndpointMissing:
-        one = next(iter((yield from every(list_agents(agent_id=agent_id)))), None)
+        reply = yield Request("GET", path("agents", agent_id), retry="idempotent", subject=_agent(agent_id))
+    except error_table.EndpointNotFound:
+        one = next(iter((yield from collect(list_agents(agent_id=agent_id)))), None)
     else:
         agent = models_from_json.agent(fields.mapping(reply, "data"))
         one = agent if agent.id == agent_id else None
-    return found(one, AgentNotFoundError, no_such("agent", agent_id, "agent_id", "client.agents.list()"))
+    return require_found(one, AgentNotFoundError, not_found_message("agent", agent_id, "agent_id", "client.agents.list()"))
 
 
 def find_agent(title: str) -> Operation[Agent]:
     """Get an agent by its exact title."""
     validation.text("title", title)
-    one = next(iter((yield from every(list_agents(title=title)))), None)
-    return found(one, AgentNotFoundError, no_such("agent", title, "the title", "client.agents.list()"))
+    one = next(iter((yield from collect(list_agents(title=title)))), None)
+    return require_found(one, AgentNotFoundError, not_found_message("agent", title, "the title", "client.agents.list()"))
 
 
 def create_agent_session(
-    profile: server_version.Profile, agent_id: str, inputs: Mapping[str, JsonValue] | None = None
+    profile: server_version.ServerProfile, agent_id: str, inputs: Mapping[str, JsonValue] | None = None
 ) -> Operation[Session]:
     """Create a session of an agent; up to 0.19.1 it needs the values of the agent's begin form."""
-    where = _agent_sessions(agent_id)
+    url_path = _agent_sessions(agent_id)
     yield from server_version.require(profile, features.AGENTS)
     values: dict[str, JsonValue] = {}
     if inputs and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
         values = plain_inputs(inputs)
-    reply = yield Request("POST", where, json=values, subject=_agent(agent_id))
+    reply = yield Request("POST", url_path, json=values, subject=_agent(agent_id))
     return read_session(fields.mapping(reply, "data"), agent_id)
 
 
@@ -100,7 +100,7 @@ def plain_inputs(inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     }
 
 
-def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> Pages[Session]:
+def list_agent_sessions(agent_id: str, *, session_id: str | None = None) -> PageFetcher[Session]:
     """List the sessions of an agent, the newest first."""
     filters = {"id": session_id, "dsl": "false"}  # the workflow of each would come with it
     read = partial(read_session, agent_id=agent_id)
@@ -147,11 +147,11 @@ def session_object(agent_id: str, session_id: str, *, workflow: bool) -> Operati
     subject = Subject("session", session_id, SessionNotFoundError)
     one: JsonObject | None = None
     try:
-        reply = yield Request("GET", path_of_one, repeat="always", subject=subject)
-    except error_table.EndpointMissing:
+        reply = yield Request("GET", path_of_one, retry="idempotent", subject=subject)
+    except error_table.EndpointNotFound:
         filters = {"id": session_id, **({} if workflow else {"dsl": "false"})}
         agent = Subject("agent", agent_id, AgentNotFoundError)
-        listed = yield from every(listing(sessions, dict, ("sessions",), filters, agent))
+        listed = yield from collect(listing(sessions, dict, ("sessions",), filters, agent))
         one = next((item for item in listed if item.get("id") == session_id), None)
     except ServerError as error:
         if "has no attribute 'to_dict'" not in error.message:  # 0.25.1–0.25.5 fall over an unknown session
@@ -162,7 +162,7 @@ def session_object(agent_id: str, session_id: str, *, workflow: bool) -> Operati
         if data.get("id") == session_id and fields.text(data, "dialog_id", "agent_id") in ("", agent_id):
             one = data
     where = f"client.agents.list_sessions({agent_id!r})"
-    return found(one, SessionNotFoundError, no_such("session", session_id, "session_id and agent_id", where))
+    return require_found(one, SessionNotFoundError, not_found_message("session", session_id, "session_id and agent_id", where))
 
 
 def read_session(data: JsonObject, agent_id: str) -> Session:

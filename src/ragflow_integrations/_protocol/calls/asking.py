@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._protocol.answers.reader import AnswerReader
     from ragflow_integrations._protocol.calls.completion import Completion, Prepare
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Subject
     from ragflow_integrations.models import AnswerEvent, CompletionOptions, JsonObject, Message
 
 
 def in_session(
-    profile: Profile,
+    profile: ServerProfile,
     question: str,
     *,
     chat_id: str | None,
@@ -43,7 +43,7 @@ def in_session(
 
 
 def _take_turn(
-    profile: Profile, question: str, target: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
+    profile: ServerProfile, question: str, target: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
 ) -> Operation[Any]:
     session, within = yield from completions.begin(profile, target, session_id, options)
 
@@ -62,7 +62,7 @@ def _take_turn(
 
 
 def stateless(
-    profile: Profile,
+    profile: ServerProfile,
     messages: Iterable[Message | Mapping[str, str]],
     *,
     chat_id: str,
@@ -86,7 +86,9 @@ def stateless(
     return _ask(profile, prepare, stream=stream)
 
 
-def _ask(profile: Profile, prepare: Prepare, *, stream: bool, on_close: Callable[[], None] | None = None) -> Operation[Any]:
+def _ask(
+    profile: ServerProfile, prepare: Prepare, *, stream: bool, on_close: Callable[[], None] | None = None
+) -> Operation[Any]:
     """Ask; once more in another form if the failure of the first says that the server needs it."""
     preparing = prepare()
     while True:

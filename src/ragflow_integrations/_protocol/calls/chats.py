@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from ragflow_integrations._protocol import chat_settings, fields, models_from_json, validation
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     confirm,
     delete,
-    empty_if,
-    every,
-    found,
+    empty_on,
     listing,
-    no_such,
+    not_found_message,
+    omit_none,
     only,
-    stated,
+    require_found,
 )
 from ragflow_integrations._protocol.compat import features, server_version
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
@@ -61,7 +61,7 @@ def create_chat(
 
 
 def update_chat(
-    profile: server_version.Profile,
+    profile: server_version.ServerProfile,
     chat_id: str,
     *,
     name: str | None = None,
@@ -73,13 +73,13 @@ def update_chat(
     """Change a chat assistant; what is not named stays."""
     validation.text("chat_id", chat_id)
     check_filters(name=name)
-    body = chat_settings.body(llm, prompt) | dict(stated({"name": name})) | validation.described(description)
+    body = chat_settings.body(llm, prompt) | dict(omit_none({"name": name})) | validation.described(description)
     if dataset_ids is not None:
         body["dataset_ids"] = _optional_ids("dataset_ids", dataset_ids)
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
     current = yield from get_chat(chat_id)
-    if (yield from server_version.find_out(profile, features.CHATS_PATCHED)):
+    if (yield from server_version.supports_feature(profile, features.CHATS_PATCHED)):
         method = "PATCH"
     else:
         kept: dict[str, JsonValue] = (
@@ -98,29 +98,29 @@ def update_chat(
     return changed
 
 
-def list_chats(*, name: str | None = None, chat_id: str | None = None) -> Pages[Chat]:
+def list_chats(*, name: str | None = None, chat_id: str | None = None) -> PageFetcher[Chat]:
     """List chat assistants, the newest first."""
     check_filters(name=name, chat_id=chat_id)
     wanted = chat_id or name
     subject = Subject("chat assistant", wanted, ChatNotFoundError) if wanted else None
     pages = listing("/chats", models_from_json.chat, ("chats",), {"name": name, "id": chat_id}, subject)
     asked_for = only(pages, lambda chat: chat_id in (None, chat.id) and name in (None, chat.name))
-    return empty_if(ChatNotFoundError, asked_for)
+    return empty_on(ChatNotFoundError, asked_for)
 
 
 def get_chat(chat_id: str) -> Operation[Chat]:
     """Get a chat assistant; asked for as a listing of one, which every release has."""
     validation.text("chat_id", chat_id)
-    one = next(iter((yield from every(list_chats(chat_id=chat_id)))), None)
-    return found(one, ChatNotFoundError, no_such("chat assistant", chat_id, "chat_id", "client.chats.list()"))
+    one = next(iter((yield from collect(list_chats(chat_id=chat_id)))), None)
+    return require_found(one, ChatNotFoundError, not_found_message("chat assistant", chat_id, "chat_id", "client.chats.list()"))
 
 
 def find_chat(name: str) -> Operation[Chat]:
     """Get a chat assistant by its exact name."""
     validation.text("name", name)
-    chats = yield from every(list_chats(name=name))
+    chats = yield from collect(list_chats(name=name))
     one = next((chat for chat in chats if chat.name == name), None)
-    return found(one, ChatNotFoundError, no_such("chat assistant", name, "the name", "client.chats.list()"))
+    return require_found(one, ChatNotFoundError, not_found_message("chat assistant", name, "the name", "client.chats.list()"))
 
 
 def delete_chats(chat_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:

@@ -9,17 +9,17 @@ from ragflow_integrations._protocol.calls.documents import change, document_subj
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
     Page,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     confirm,
     delete,
-    empty_if,
-    every,
-    found,
+    empty_on,
     listing,
-    no_such,
+    not_found_message,
+    omit_none,
     only,
-    stated,
+    require_found,
 )
 from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
@@ -39,7 +39,9 @@ def _chunks(dataset_id: str, document_id: str) -> str:
     return documents_path(dataset_id) + path(validation.text("document_id", document_id), "chunks")
 
 
-def list_chunks(dataset_id: str, document_id: str, *, keywords: str | None = None, chunk_id: str | None = None) -> Pages[Chunk]:
+def list_chunks(
+    dataset_id: str, document_id: str, *, keywords: str | None = None, chunk_id: str | None = None
+) -> PageFetcher[Chunk]:
     """List the chunks of a document."""
     check_filters(keywords=keywords)
     filters = {"keywords": keywords, "id": chunk_id}
@@ -51,14 +53,14 @@ def list_chunks(dataset_id: str, document_id: str, *, keywords: str | None = Non
     return pages if keywords is None else _with_own_text(pages, list_chunks(dataset_id, document_id))
 
 
-def _with_own_text(matching: Pages[Chunk], all_chunks: Pages[Chunk]) -> Pages[Chunk]:
+def _with_own_text(matching: PageFetcher[Chunk], all_chunks: PageFetcher[Chunk]) -> PageFetcher[Chunk]:
     """Give chunks found by keywords their text: the server puts words in lower case with `<em>` around matches in its place."""
     texts: dict[str, Chunk] = {}
 
     def page(number: int) -> Operation[Page[Chunk]]:
         some = yield from matching(number)
         if some.items and not texts:
-            texts.update({chunk.id: chunk for chunk in (yield from every(all_chunks))})
+            texts.update({chunk.id: chunk for chunk in (yield from collect(all_chunks))})
         return Page(tuple(texts.get(chunk.id, chunk) for chunk in some.items), some.last)
 
     return page
@@ -67,16 +69,16 @@ def _with_own_text(matching: Pages[Chunk], all_chunks: Pages[Chunk]) -> Pages[Ch
 def get_chunk(dataset_id: str, document_id: str, chunk_id: str) -> Operation[Chunk]:
     """Get a chunk; asked for as a listing of one, which every release has."""
     validation.text("chunk_id", chunk_id)
-    pages = empty_if(ChunkNotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
+    pages = empty_on(ChunkNotFoundError, list_chunks(dataset_id, document_id, chunk_id=chunk_id))
     try:
-        chunks = yield from every(pages)
+        chunks = yield from collect(pages)
     except ServerError as error:
         if not error_table.cannot_look_up_chunks(error):
             raise
-        chunks = yield from every(list_chunks(dataset_id, document_id))
+        chunks = yield from collect(list_chunks(dataset_id, document_id))
     one = next((chunk for chunk in chunks if chunk.id == chunk_id), None)
-    where = f"client.chunks.list({dataset_id!r}, {document_id!r})"
-    return found(one, ChunkNotFoundError, no_such("chunk", chunk_id, "chunk_id", where))
+    listing = f"client.chunks.list({dataset_id!r}, {document_id!r})"
+    return require_found(one, ChunkNotFoundError, not_found_message("chunk", chunk_id, "chunk_id", listing))
 
 
 def update_chunk(
@@ -89,16 +91,16 @@ def update_chunk(
     available: bool | None = None,
 ) -> Operation[Chunk]:
     """Change a chunk; what is not named stays."""
-    where = _chunks(dataset_id, document_id) + path(validation.text("chunk_id", chunk_id))
+    url_path = _chunks(dataset_id, document_id) + path(validation.text("chunk_id", chunk_id))
     check_filters(content=content)
-    body: dict[str, JsonValue] = dict(stated({"content": content}))
+    body: dict[str, JsonValue] = dict(omit_none({"content": content}))
     if important_keywords is not None:
         body["important_keywords"] = list(validation.texts("important_keywords", important_keywords, empty=True))
     if available is not None:
         body["available"] = validation.flag("available", available)
     if not body:
         raise InvalidArgumentError("content", "or another setting to change must be given")
-    yield from change(where, body, Subject("chunk", chunk_id, ChunkNotFoundError))
+    yield from change(url_path, body, Subject("chunk", chunk_id, ChunkNotFoundError))
     changed = yield from get_chunk(dataset_id, document_id, chunk_id)
     confirm("chunk", content=(content, changed.content))
     return changed
@@ -113,11 +115,11 @@ def create_chunk(
     questions: Sequence[str] | None = None,
 ) -> Operation[Chunk]:
     """Add a chunk to a document."""
-    where = _chunks(dataset_id, document_id)
+    url_path = _chunks(dataset_id, document_id)
     body: dict[str, JsonValue] = {"content": validation.text("content", content)}
-    for name, value in stated({"important_keywords": important_keywords, "questions": questions}):
+    for name, value in omit_none({"important_keywords": important_keywords, "questions": questions}):
         body[name] = cast("JsonValue", validation.texts(name, value))
-    reply = yield Request("POST", where, json=body, subject=document_subject(document_id))
+    reply = yield Request("POST", url_path, json=body, subject=document_subject(document_id))
     return models_from_json.chunk(fields.mapping(fields.mapping(reply, "data"), "chunk"))
 
 

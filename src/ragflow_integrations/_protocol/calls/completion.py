@@ -17,7 +17,7 @@ from ragflow_integrations.errors import APIError, ProtocolError, RAGFlowError, S
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations.models import Answer, CitationStyle, JsonObject
 
 _CUT = "The server sent only the beginning of an answer (`final: false`). Ask for a stream instead."
@@ -101,7 +101,7 @@ class Completion:
     def _asked_id(self) -> str:
         return self.request.subject.id if self.request.subject else ""
 
-    def answer_of(self, error: RAGFlowError, profile: Profile) -> Operation[Answer | None]:
+    def answer_of(self, error: RAGFlowError, profile: ServerProfile) -> Operation[Answer | None]:
         """Return the answer that an unfinished reply is all the same, None if it is none.
 
         An empty one is the beginning of deep research, or an answer: the assistant's switch tells.
@@ -111,7 +111,7 @@ class Completion:
         profile.assistants.forget(self._asked_id)
         return None if (yield from whole_answers.researches(profile, self._asked_id, {})) else error.answer
 
-    def second_try(self, error: RAGFlowError, profile: Profile, prepare: Prepare) -> Operation[Completion] | None:
+    def second_try(self, error: RAGFlowError, profile: ServerProfile, prepare: Prepare) -> Operation[Completion] | None:
         """Return what to ask instead after a failure that another form of the same question avoids; None if there is none.
 
         The server refused the form, or the question has no session, or the turn that was cut is taken out of it.
@@ -135,7 +135,7 @@ class Completion:
             return _second(self._without_references(profile))
         return None
 
-    def _streamed(self, error: UnfinishedReply, profile: Profile) -> Operation[Completion]:
+    def _streamed(self, error: UnfinishedReply, profile: ServerProfile) -> Operation[Completion]:
         """Ask for a stream instead of a reply that was cut; its assistant does deep research, whatever was seen before."""
         profile.assistants.forget(self._asked_id)
         if self.session_id is not None:
@@ -143,7 +143,7 @@ class Completion:
         request = replace(self.request, json={**(self.request.json or {}), "stream": True})
         return replace(self, request=request, stream=True, gathered=True)
 
-    def _without_references(self, profile: Profile) -> Operation[Completion]:
+    def _without_references(self, profile: ServerProfile) -> Operation[Completion]:
         """Ask for an answer that the server cannot give with references, since it has none."""
         profile.take(profile.known.narrowed(*features.REFERENCE_NEEDED.span))
         with contextlib.suppress(APIError, ProtocolError):
@@ -160,7 +160,7 @@ def _second(operation: Operation[Completion]) -> Operation[Completion]:
 
 
 def session_exists(agent_id: str, session_id: str) -> Operation[bool]:
-    """Look whether a run without an answer is of a session that does not exist: 0.20.0–0.25.0 do not say so.
+    """Check whether a run without an answer is of a session that does not exist: 0.20.0–0.25.0 do not say so.
 
     Returns:
         False: the run itself has failed.

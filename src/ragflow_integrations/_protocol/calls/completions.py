@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ragflow_integrations._protocol.calls.metadata_filters import Group
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations.models import CompletionOptions, JsonValue, Message
 
 #: Stateless options that only the native route has.
@@ -66,11 +66,11 @@ def check_turn(
     validation.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
     if options.get("agent_steps") and not stream:
         raise InvalidArgumentError("agent_steps", "gives events of a stream; use `client.stream`")
-    return asked, completion_options.check(options, "agent" if asked.missing is AgentNotFoundError else "turn")
+    return asked, completion_options.check(options, "agent" if asked.not_found_error is AgentNotFoundError else "turn")
 
 
 def preparing(
-    profile: Profile,
+    profile: ServerProfile,
     messages: Iterable[Message | Mapping[str, str]],
     chat_id: str,
     options: CompletionOptions,
@@ -88,7 +88,7 @@ def preparing(
 
 
 def begin(
-    profile: Profile, asked: Subject, session_id: str | None, options: CompletionOptions
+    profile: ServerProfile, asked: Subject, session_id: str | None, options: CompletionOptions
 ) -> Operation[tuple[str, CompletionOptions]]:
     """Make sure that the server honours the options, and that there is a session.
 
@@ -99,7 +99,7 @@ def begin(
     """
     if session_id is not None:
         validation.text("session_id", session_id)
-    of_agent = asked.missing is AgentNotFoundError
+    of_agent = asked.not_found_error is AgentNotFoundError
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
@@ -118,7 +118,7 @@ def begin(
     return session.id, options
 
 
-def _within_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+def _within_filters(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
     """Make `document_ids` of all filters: every release honours these in a session, and only these in every combination."""
     if "document_ids" not in options and "metadata_condition" not in options:
         return options
@@ -134,7 +134,7 @@ def _condition(options: CompletionOptions) -> Group | None:
     return None if given is None else metadata_filters.parse("metadata_condition", given)
 
 
-def _require(profile: Profile, needed: Mapping[str, features.Feature], options: CompletionOptions) -> Operation[None]:
+def _require(profile: ServerProfile, needed: Mapping[str, features.Feature], options: CompletionOptions) -> Operation[None]:
     for name, feature in needed.items():
         if name in options:
             yield from server_version.require(profile, feature)
@@ -143,13 +143,13 @@ def _require(profile: Profile, needed: Mapping[str, features.Feature], options: 
 
 
 def turn(
-    profile: Profile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
+    profile: ServerProfile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare one turn of a session; question and options are checked, see `check_turn` and `begin`."""
     body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
     metadata: dict[str, JsonValue] = {"include": True}  # of the documents cited; others than ≥ 0.25.6 leave it aside
     style = options.get("citation_style", "bracket")
-    if asked.missing is AgentNotFoundError:
+    if asked.not_found_error is AgentNotFoundError:
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
         if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
             body = {**agents.plain_inputs(options["inputs"]), **body}
@@ -219,7 +219,7 @@ def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
 
 
 def stateless(
-    profile: Profile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
+    profile: ServerProfile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
     options = yield from _stateless_filters(profile, asked, options)
@@ -246,8 +246,8 @@ def stateless(
             extra["metadata_condition"] = condition.for_server()
         # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
         body |= {"model": options.get("model", "model"), "reference": references, "extra_body": extra}
-        where = path("chats_openai", asked.id, "chat", "completions")
-        request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
+        url_path = path("chats_openai", asked.id, "chat", "completions")
+        request = Request("POST", url_path, json=body, retry="expensive", subject=asked)
         explain_cut = partial(whole_answers.lacks_only_reference, profile, asked, messages)
         return Completion(
             request,
@@ -266,14 +266,14 @@ def stateless(
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
     yield from _native_only(profile, body, options)
-    where = path("chats", asked.id, "completions")
-    request = Request("POST", where, json=body, repeat="unanswered", subject=asked)
+    url_path = path("chats", asked.id, "completions")
+    request = Request("POST", url_path, json=body, retry="expensive", subject=asked)
     return Completion(
         request, "native", style, None, stream, gathered=gathered, max_chunks=max_chunks, first_event_may_be_whole=True
     )  # ≥ 0.27
 
 
-def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+def _stateless_filters(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
     """Leave a condition to the server if it means the same by it, else make `document_ids` of it (≥ 0.27).
 
     Raises:
@@ -292,12 +292,12 @@ def _stateless_filters(profile: Profile, asked: Subject, options: CompletionOpti
     return options
 
 
-def _native_only(profile: Profile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:
+def _native_only(profile: ServerProfile, body: dict[str, JsonValue], options: CompletionOptions) -> Operation[None]:
     if "internet" in options:
         body["internet"] = options["internet"]
     effort = options.get("reasoning_effort")
     if effort is not None:
-        levels = yield from server_version.find_out(profile, features.EFFORT_LEVELS)
+        levels = yield from server_version.supports_feature(profile, features.EFFORT_LEVELS)
         body["reasoning"] = completion_options.EFFORTS[effort] if levels else effort != "off"
 
 

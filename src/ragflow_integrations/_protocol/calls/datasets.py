@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from ragflow_integrations._protocol import fields, models_from_json, validation
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     confirm,
     delete,
-    empty_if,
-    every,
-    found,
+    empty_on,
     listing,
-    no_such,
+    not_found_message,
+    omit_none,
     only,
-    stated,
+    require_found,
 )
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
 from ragflow_integrations.errors import (
@@ -31,32 +31,34 @@ if TYPE_CHECKING:
     from ragflow_integrations.models import Dataset, JsonValue
 
 
-def list_datasets(*, name: str | None = None, dataset_id: str | None = None) -> Pages[Dataset]:
+def list_datasets(*, name: str | None = None, dataset_id: str | None = None) -> PageFetcher[Dataset]:
     """List datasets, the newest first."""
     check_filters(name=name, dataset_id=dataset_id)
     pages = listing("/datasets", models_from_json.dataset, ("datasets",), {"name": name, "id": dataset_id})
     asked_for = only(pages, lambda dataset: dataset_id in (None, dataset.id) and name in (None, dataset.name))
-    return empty_if(DatasetNotFoundError, asked_for)
+    return empty_on(DatasetNotFoundError, asked_for)
 
 
 def find_dataset(name: str) -> Operation[Dataset]:
     """Get a dataset by its exact name."""
     validation.text("name", name)
-    datasets = yield from every(list_datasets(name=name))
+    datasets = yield from collect(list_datasets(name=name))
     one = next((dataset for dataset in datasets if dataset.name == name), None)
-    return found(one, DatasetNotFoundError, no_such("dataset", name, "the name", "client.datasets.list()"))
+    return require_found(one, DatasetNotFoundError, not_found_message("dataset", name, "the name", "client.datasets.list()"))
 
 
 def get_dataset(dataset_id: str) -> Operation[Dataset]:
     """Get a dataset."""
     validation.text("dataset_id", dataset_id)
-    one = next(iter((yield from every(list_datasets(dataset_id=dataset_id)))), None)
-    return found(one, DatasetNotFoundError, no_such("dataset", dataset_id, "dataset_id", "client.datasets.list()"))
+    one = next(iter((yield from collect(list_datasets(dataset_id=dataset_id)))), None)
+    return require_found(
+        one, DatasetNotFoundError, not_found_message("dataset", dataset_id, "dataset_id", "client.datasets.list()")
+    )
 
 
 def _dataset_settings(**settings: str | None) -> dict[str, str]:
     check_filters(**settings)
-    return dict(stated(settings))
+    return dict(omit_none(settings))
 
 
 def create_dataset(
@@ -78,8 +80,8 @@ def update_dataset(
     body: dict[str, JsonValue] = {**settings, **validation.described(description)}
     if not body:
         raise InvalidArgumentError("name", "or another setting to change must be given")
-    where = path("datasets", validation.text("dataset_id", dataset_id))
-    yield Request("PUT", where, json=body, subject=dataset_subject(dataset_id))
+    url_path = path("datasets", validation.text("dataset_id", dataset_id))
+    yield Request("PUT", url_path, json=body, subject=dataset_subject(dataset_id))
     changed = yield from get_dataset(dataset_id)
     model = (embedding_model, changed.embedding_model)
     confirm("dataset", name=(name, changed.name), description=(description, changed.description), embedding_model=model)

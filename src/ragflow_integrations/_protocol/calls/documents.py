@@ -10,18 +10,18 @@ from ragflow_integrations._protocol.calls import uploads
 from ragflow_integrations._protocol.calls.datasets import dataset_subject
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     confirm,
     delete,
-    empty_if,
-    every,
-    found,
+    empty_on,
     joined,
     listing,
-    no_such,
+    not_found_message,
+    omit_none,
     only,
-    stated,
+    require_found,
 )
 from ragflow_integrations._protocol.compat import error_table
 from ragflow_integrations._protocol.steps import Download, Operation, ReadFiles, Request, Subject, Upload, path
@@ -73,7 +73,7 @@ def upload_documents(dataset_id: str, files: Sequence[Upload]) -> Operation[list
 
 def list_documents(
     dataset_id: str, *, name: str | None = None, keywords: str | None = None, document_id: str | None = None
-) -> Pages[Document]:
+) -> PageFetcher[Document]:
     """List the documents of a dataset, the newest first."""
     check_filters(name=name, keywords=keywords, document_id=document_id)
     filters = {"name": name, "keywords": keywords, "id": document_id}
@@ -81,15 +81,15 @@ def list_documents(
         documents_path(dataset_id), models_from_json.document, ("docs", "documents"), filters, dataset_subject(dataset_id)
     )
     asked_for = only(pages, lambda document: document_id in (None, document.id) and name in (None, document.name))
-    return empty_if(DocumentNotFoundError, asked_for)
+    return empty_on(DocumentNotFoundError, asked_for)
 
 
 def get_document(dataset_id: str, document_id: str) -> Operation[Document]:
     """Get a document."""
     validation.text("document_id", document_id)
-    one = next(iter((yield from every(list_documents(dataset_id, document_id=document_id)))), None)
-    where = f"client.documents.list({dataset_id!r})"
-    return found(one, DocumentNotFoundError, no_such("document", document_id, "document_id", where))
+    one = next(iter((yield from collect(list_documents(dataset_id, document_id=document_id)))), None)
+    listing = f"client.documents.list({dataset_id!r})"
+    return require_found(one, DocumentNotFoundError, not_found_message("document", document_id, "document_id", listing))
 
 
 def update_document(
@@ -97,13 +97,13 @@ def update_document(
 ) -> Operation[Document]:
     """Change a document; what is not named stays."""
     check_filters(name=name)
-    body: dict[str, JsonValue] = dict(stated({"name": name}))
+    body: dict[str, JsonValue] = dict(omit_none({"name": name}))
     if metadata is not None:
         body["meta_fields"] = validation.json_object("metadata", metadata)
     if not body:
         raise InvalidArgumentError("name", "or `metadata` must be given")
-    where = documents_path(dataset_id) + path(validation.text("document_id", document_id))
-    yield from change(where, body, document_subject(document_id))
+    url_path = documents_path(dataset_id) + path(validation.text("document_id", document_id))
+    yield from change(url_path, body, document_subject(document_id))
     changed = yield from get_document(dataset_id, document_id)
     confirm("document", name=(name, changed.name))
     return changed
@@ -113,14 +113,14 @@ def change(where: str, body: JsonObject, subject: Subject) -> Operation[None]:
     """Change something with PATCH, or with PUT where that is the only verb (≤ 0.24)."""
     try:
         yield Request("PATCH", where, json=body, subject=subject)
-    except error_table.EndpointMissing:
+    except error_table.EndpointNotFound:
         yield Request("PUT", where, json=body, subject=subject)
 
 
 def download_document(dataset_id: str, document_id: str) -> Operation[bytes]:
     """Get the file of a document."""
     document_path = documents_path(dataset_id) + path(validation.text("document_id", document_id))
-    content: bytes = yield Download(Request("GET", document_path, repeat="always", subject=document_subject(document_id)))
+    content: bytes = yield Download(Request("GET", document_path, retry="idempotent", subject=document_subject(document_id)))
     return content
 
 
@@ -148,12 +148,12 @@ def stop_parsing(dataset_id: str, document_ids: Iterable[str]) -> Operation[None
 
 
 def _parsing(method: str, dataset_id: str, document_ids: Iterable[str]) -> Operation[None]:
-    where = path("datasets", validation.text("dataset_id", dataset_id), "chunks")
+    url_path = path("datasets", validation.text("dataset_id", dataset_id), "chunks")
     wanted = validation.ids("document_ids", document_ids)
     named = Subject("document", joined(wanted), DocumentNotFoundError)
     body: dict[str, JsonValue] = {"document_ids": cast("JsonValue", wanted)}
     try:
-        yield Request(method, where, json=body, subject=dataset_subject(dataset_id), part=named)
+        yield Request(method, url_path, json=body, subject=dataset_subject(dataset_id), part=named)
     except (DocumentNotFoundError, InvalidRequestError) as error:
         if len(wanted) > 1:
             yield from _tell_states(error, dataset_id, wanted)
@@ -183,7 +183,7 @@ def parsing_states(dataset_id: str, document_ids: Sequence[str]) -> Operation[Pa
     missing = set(document_ids).difference(item.id for item in documents)
     if missing:
         raise DocumentNotFoundError(
-            no_such("document", ", ".join(sorted(missing)), "document_ids", f"client.documents.list({dataset_id!r})")
+            not_found_message("document", ", ".join(sorted(missing)), "document_ids", f"client.documents.list({dataset_id!r})")
         )
     return ParsingProgress(documents=tuple(documents), done=sum(item.status in _SETTLED for item in documents))
 

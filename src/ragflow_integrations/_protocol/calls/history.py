@@ -25,16 +25,16 @@ def history(messages: Iterable[Message | Mapping[str, str]]) -> list[JsonValue]:
     if isinstance(messages, str | Mapping) or not hasattr(messages, "__iter__"):
         raise InvalidArgumentError("messages", "must be a list of messages; write [{'role': 'user', 'content': …}] for one")
     written: list[JsonValue] = []
-    for at, item in enumerate(messages):
-        role, content = (item.role, item.content) if isinstance(item, Message) else _fields(at, item)
+    for index, item in enumerate(messages):
+        role, content = (item.role, item.content) if isinstance(item, Message) else _fields(index, item)
         reference = item.reference if isinstance(item, Message) else None
         if role == "system":
             raise InvalidArgumentError(
-                f"messages[{at}]",
+                f"messages[{index}]",
                 "is a system message, which RAGFlow drops; put it into the assistant's prompt or a user message",
             )
         if role not in ("user", "assistant"):
-            raise InvalidArgumentError(f"messages[{at}]", f"has the role {role!r}; roles are 'user' and 'assistant'")
+            raise InvalidArgumentError(f"messages[{index}]", f"has the role {role!r}; roles are 'user' and 'assistant'")
         written.append({"role": role, "content": _unmarked(content, reference) if role == "assistant" else content})
     last = written[-1] if written else None
     if not isinstance(last, dict) or last["role"] != "user":
@@ -52,8 +52,8 @@ def _unmarked(content: str, reference: Reference | None) -> str:
     return strip_numbers(strip_markers(content), len(reference.chunks))
 
 
-def _fields(at: int, item: Mapping[str, str]) -> tuple[str, str]:
-    name = f"messages[{at}]"
+def _fields(index: int, item: Mapping[str, str]) -> tuple[str, str]:
+    name = f"messages[{index}]"
     if not isinstance(item, Mapping):
         raise InvalidArgumentError(name, f"must be a Message or a mapping with role and content, not {type(item).__name__}")
     role, content = item.get("role"), item.get("content")

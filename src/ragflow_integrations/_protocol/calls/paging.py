@@ -33,7 +33,7 @@ class Page(Generic[T]):
 
 
 #: A listing: the operation that asks for a page, by its number from 1.
-Pages: TypeAlias = Callable[[int], "Operation[Page[T]]"]
+PageFetcher: TypeAlias = Callable[[int], "Operation[Page[T]]"]
 
 
 class HasId(Protocol):
@@ -48,8 +48,8 @@ class HasId(Protocol):
 H = TypeVar("H", bound=HasId)
 
 
-def every(pages: Pages[T]) -> Operation[list[T]]:
-    """Give all items of a listing."""
+def collect(pages: PageFetcher[T]) -> Operation[list[T]]:
+    """Return all items of a listing."""
     items: list[T] = []
     for number in range(1, 1_000_000):
         page = yield from pages(number)
@@ -65,7 +65,7 @@ def listing(
     keys: Sequence[str],
     filters: Mapping[str, str | None],
     subject: Subject | None = None,
-) -> Pages[T]:
+) -> PageFetcher[T]:
     """Make a listing.
 
     Args:
@@ -75,12 +75,12 @@ def listing(
         filters: Query; None leaves one out.
         subject: What it is about.
     """
-    given = dict(stated(filters))
+    given = dict(omit_none(filters))
     before: list[T] = []  # the first item of the page before
 
     def page(number: int) -> Operation[Page[T]]:
         body = yield Request(
-            "GET", where, params={"page": number, "page_size": PAGE_SIZE, **given}, repeat="always", subject=subject
+            "GET", where, params={"page": number, "page_size": PAGE_SIZE, **given}, retry="idempotent", subject=subject
         )
         data = body.get("data")
         if isinstance(data, dict):
@@ -97,7 +97,7 @@ def listing(
     return page
 
 
-def only(pages: Pages[T], matches: Callable[[T], bool]) -> Pages[T]:
+def only(pages: PageFetcher[T], matches: Callable[[T], bool]) -> PageFetcher[T]:
     """Leave out what a listing was not asked for: some servers do not read a filter, and list everything."""
 
     def page(number: int) -> Operation[Page[T]]:
@@ -107,8 +107,8 @@ def only(pages: Pages[T], matches: Callable[[T], bool]) -> Pages[T]:
     return page
 
 
-def empty_if(refusal: type[NotFoundError], pages: Pages[T]) -> Pages[T]:
-    """Take a refusal for an empty listing: some releases refuse a filter that nothing matches."""
+def empty_on(refusal: type[NotFoundError], pages: PageFetcher[T]) -> PageFetcher[T]:
+    """Return an empty listing instead of a refusal: some releases refuse a filter that nothing matches."""
 
     def page(number: int) -> Operation[Page[T]]:
         try:
@@ -121,17 +121,17 @@ def empty_if(refusal: type[NotFoundError], pages: Pages[T]) -> Pages[T]:
 
 def check_filters(**filters: str | None) -> None:
     """Check those filters that are given."""
-    for name, value in stated(filters):
+    for name, value in omit_none(filters):
         validation.text(name, value)
 
 
-def stated(options: Mapping[str, T | None]) -> list[tuple[str, T]]:
-    """Give the options that are not None."""
+def omit_none(options: Mapping[str, T | None]) -> list[tuple[str, T]]:
+    """Return the options that are not None."""
     return [(name, value) for name, value in options.items() if value is not None]
 
 
-def found(item: T | None, missing: type[NotFoundError], text: str) -> T:
-    """Give an item, or raise that there is none."""
+def require_found(item: T | None, missing: type[NotFoundError], text: str) -> T:
+    """Return an item; raise the error if there is none."""
     if item is None:
         raise missing(text)
     return item
@@ -155,7 +155,7 @@ class Deletable(Generic[H]):
     kind: str
     missing: type[NotFoundError]
     argument: str
-    everything: Pages[H]
+    everything: PageFetcher[H]
     owner: Subject | None = None
     key: str = "ids"
 
@@ -175,7 +175,7 @@ def delete(objects: Deletable[H], ids: Iterable[str] | None, *, delete_all: bool
     if (ids is None) != validation.flag("delete_all", delete_all):
         raise InvalidArgumentError(objects.argument, "and `delete_all=True` exclude each other: give exactly one of them")
     if delete_all:
-        wanted = [item.id for item in (yield from every(objects.everything))]
+        wanted = [item.id for item in (yield from collect(objects.everything))]
     else:
         wanted = list(dict.fromkeys(validation.ids(objects.argument, ids)))
     if not wanted:
@@ -265,7 +265,7 @@ def _same(wanted: str | Sequence[str], kept: str | Sequence[str]) -> bool:
     return set(wanted) == set(kept)
 
 
-def no_such(kind: str, wanted: str, what: str, listing: str) -> str:
+def not_found_message(kind: str, wanted: str, what: str, listing: str) -> str:
     """Say that something does not exist, and where to look."""
     return (
         f"There is no {kind} {wanted!r} for this API key. Check {what} against `{listing}`, and that the key is of its owner."

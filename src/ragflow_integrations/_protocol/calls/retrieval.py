@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ragflow_integrations._protocol.calls.metadata_filters import Group
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import Chunk, JsonObject, JsonValue, RetrievalOptions
 
@@ -60,7 +60,7 @@ def check_options(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def retrieve(
-    profile: Profile, question: str, *, dataset_ids: Sequence[str], limit: int, options: RetrievalOptions
+    profile: ServerProfile, question: str, *, dataset_ids: Sequence[str], limit: int, options: RetrievalOptions
 ) -> Operation[Retrieval]:
     """Search datasets."""
     validation.text("question", question)
@@ -111,11 +111,11 @@ def _ask_for_fields(body: dict[str, JsonValue], condition: Group) -> None:
         body["reference_metadata"] = {**wanted, "fields": list(names)}
 
 
-def _server_compares(profile: Profile, condition: Group) -> Operation[bool]:
-    """Tell whether the server finds all that fulfils a condition, and its results can be checked."""
-    if not condition.found_by_server or not (yield from server_version.find_out(profile, pairs.CONDITION_IN_RETRIEVAL)):
+def _server_compares(profile: ServerProfile, condition: Group) -> Operation[bool]:
+    """Return whether the server finds all that fulfils a condition, and its results can be checked."""
+    if not condition.found_by_server or not (yield from server_version.supports_feature(profile, pairs.CONDITION_IN_RETRIEVAL)):
         return False
-    return not condition.joined_by_and or (yield from server_version.find_out(profile, pairs.CONDITIONS_JOINED))
+    return not condition.joined_by_and or (yield from server_version.supports_feature(profile, pairs.CONDITIONS_JOINED))
 
 
 def _size(limit: int, given: Mapping[str, object]) -> int:
@@ -125,9 +125,9 @@ def _size(limit: int, given: Mapping[str, object]) -> int:
     return min(limit, PAGE_SIZE)
 
 
-def _old_size(profile: Profile, limit: int) -> Operation[int]:
+def _old_size(profile: ServerProfile, limit: int) -> Operation[int]:
     """Choose a page size for older releases; their ways are in `docs/protocol.md`, "Retrieval pages"."""
-    if (yield from server_version.find_out(profile, features.PAGES_UNRANKED)):
+    if (yield from server_version.supports_feature(profile, features.PAGES_UNRANKED)):
         return max(_WINDOW, min(limit, PAGE_SIZE))  # of 0.22.x only the first page of a window is right
     return _MOST_OF_0_21_1 if limit <= _MOST_OF_0_21_1 else _MOST_OF_OLD
 
@@ -150,13 +150,13 @@ class _Search:
     document_ids: Sequence[str] | None
     threshold: float | None
 
-    def run(self, profile: Profile, given: Mapping[str, object]) -> Operation[Retrieval]:
+    def run(self, profile: ServerProfile, given: Mapping[str, object]) -> Operation[Retrieval]:
         """Ask for pages until there are as many chunks as wanted, or no more."""
         first = None
         size = _size(self.limit, given)
         if profile.known.supports(features.PAGES_RANKED) is not False:
             first = yield from self._page(1, size)  # whose results tell most often that the server is new enough
-        if first is None or not (yield from server_version.find_out(profile, features.PAGES_RANKED)):
+        if first is None or not (yield from server_version.supports_feature(profile, features.PAGES_RANKED)):
             size = yield from _old_size(profile, self.limit)
             first = yield from self._page(1, size)
             if not first.chunks and size == _MOST_OF_OLD:
@@ -193,7 +193,7 @@ class _Search:
     def _page(self, number: int, size: int) -> Operation[Retrieval]:
         body = {**self.body, "page": number, "page_size": size}
         try:
-            reply = yield Request("POST", "/retrieval", json=body, repeat="always")
+            reply = yield Request("POST", "/retrieval", json=body, retry="idempotent")
         except APIError as error:
             if error_table.nothing_found(error):
                 return Retrieval()

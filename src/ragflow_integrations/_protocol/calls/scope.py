@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ragflow_integrations._protocol.calls.metadata_filters import Group
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import Chat
 
@@ -77,7 +77,7 @@ def documents_matching(
 
 
 def documents_of_chat(
-    profile: Profile, chat: Chat, condition: Group | None, document_ids: Sequence[str] | None
+    profile: ServerProfile, chat: Chat, condition: Group | None, document_ids: Sequence[str] | None
 ) -> Operation[list[str]]:
     """List the documents that a question to a chat assistant may be answered from.
 
@@ -100,7 +100,7 @@ def documents_of_chat(
     return matching or [NO_DOCUMENT]
 
 
-def refuse_wider_answers(profile: Profile, chat: Chat) -> Operation[None]:
+def refuse_wider_answers(profile: ServerProfile, chat: Chat) -> Operation[None]:
     """Refuse a filter if the assistant's own settings make the server answer from other documents too.
 
     Raises:
@@ -112,7 +112,7 @@ def refuse_wider_answers(profile: Profile, chat: Chat) -> Operation[None]:
         raise _wider(chat, "uses the knowledge graph, made of whole datasets", "Turn it off")
     if fields.text(fields.mapping(chat.raw, "meta_data_filter"), "method") in ("auto", "semi_auto", "manual"):
         raise _wider(chat, "has a metadata filter of its own, whose documents the server adds", "Remove that filter")
-    if (yield from server_version.find_out(profile, pairs.SQL_WITHIN_DOCUMENTS)):
+    if (yield from server_version.supports_feature(profile, pairs.SQL_WITHIN_DOCUMENTS)):
         return
     for dataset_id in chat.dataset_ids:
         dataset = yield from datasets.get_dataset(dataset_id)

@@ -9,15 +9,15 @@ from ragflow_integrations._protocol.calls.chats import chat_subject
 from ragflow_integrations._protocol.calls.paging import (
     Deletable,
     Page,
-    Pages,
+    PageFetcher,
     check_filters,
+    collect,
     confirm,
     delete,
-    every,
-    found,
     listing,
-    no_such,
+    not_found_message,
     only,
+    require_found,
 )
 from ragflow_integrations._protocol.compat import error_table, features, server_version
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
@@ -45,7 +45,7 @@ def create_session(chat_id: str, name: str = "New session") -> Operation[Session
     return models_from_json.session(fields.mapping(reply, "data"))
 
 
-def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | None = None) -> Pages[Session]:
+def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | None = None) -> PageFetcher[Session]:
     """List the sessions of a chat assistant, the newest first."""
     check_filters(name=name)
     filters = {"name": name, "id": session_id}
@@ -65,10 +65,10 @@ def list_sessions(chat_id: str, *, name: str | None = None, session_id: str | No
 def get_session(chat_id: str, session_id: str) -> Operation[Session]:
     """Get a session with its messages; asked for as a listing of one, which every release has."""
     validation.text("session_id", session_id)
-    sessions = yield from every(list_sessions(chat_id, session_id=session_id))
+    sessions = yield from collect(list_sessions(chat_id, session_id=session_id))
     one = next((session for session in sessions if session.id == session_id), None)
-    where = f"client.sessions.list({chat_id!r})"
-    return found(one, SessionNotFoundError, no_such("session", session_id, "session_id and chat_id", where))
+    listing = f"client.sessions.list({chat_id!r})"
+    return require_found(one, SessionNotFoundError, not_found_message("session", session_id, "session_id and chat_id", listing))
 
 
 def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_all: bool) -> Operation[None]:
@@ -80,9 +80,9 @@ def delete_sessions(chat_id: str, session_ids: Iterable[str] | None, *, delete_a
 
 def update_session(chat_id: str, session_id: str, *, name: str) -> Operation[Session]:
     """Rename a session; PUT is an alias of PATCH where that is the verb (≥ 0.25.1)."""
-    where = _session(chat_id, session_id)
+    url_path = _session(chat_id, session_id)
     body: dict[str, JsonValue] = {"name": validation.text("name", name)}
-    yield Request("PUT", where, json=body, subject=chat_subject(chat_id), part=session_subject(session_id))
+    yield Request("PUT", url_path, json=body, subject=chat_subject(chat_id), part=session_subject(session_id))
     changed = yield from get_session(chat_id, session_id)
     confirm("session", name=(name, changed.name))
     return changed
@@ -97,12 +97,12 @@ def session_subject(session_id: str) -> Subject:
     return Subject("session", session_id, SessionNotFoundError)
 
 
-def delete_message(profile: server_version.Profile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
+def delete_message(profile: server_version.ServerProfile, chat_id: str, session_id: str, message_id: str) -> Operation[None]:
     """Delete a turn: question and answer, which share the id."""
-    where = _session(chat_id, session_id) + path("messages", validation.text("message_id", message_id))
+    url_path = _session(chat_id, session_id) + path("messages", validation.text("message_id", message_id))
     yield from server_version.require(profile, features.MESSAGES)
     yield from _check_message(chat_id, session_id, message_id)
-    yield Request("DELETE", where, subject=chat_subject(chat_id), part=session_subject(session_id))
+    yield Request("DELETE", url_path, subject=chat_subject(chat_id), part=session_subject(session_id))
 
 
 def _check_message(chat_id: str, session_id: str, message_id: str) -> Operation[None]:
@@ -113,18 +113,18 @@ def _check_message(chat_id: str, session_id: str, message_id: str) -> Operation[
     """
     session = yield from get_session(chat_id, session_id)
     if message_id not in [message.id for message in session.messages]:
-        where = f"client.sessions.get({chat_id!r}, {session_id!r}).messages"
-        raise NotFoundError(no_such("message", message_id, "message_id", where))
+        listing = f"client.sessions.get({chat_id!r}, {session_id!r}).messages"
+        raise NotFoundError(not_found_message("message", message_id, "message_id", listing))
 
 
 def rate_message(
-    profile: server_version.Profile, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None
+    profile: server_version.ServerProfile, chat_id: str, session_id: str, message_id: str, *, helpful: bool, comment: str | None
 ) -> Operation[None]:
     """Rate an answer."""
-    where = _session(chat_id, session_id) + path("messages", validation.text("message_id", message_id), "feedback")
+    url_path = _session(chat_id, session_id) + path("messages", validation.text("message_id", message_id), "feedback")
     body: dict[str, JsonValue] = {"thumbup": validation.flag("helpful", helpful)}
     if comment is not None:
         body["feedback"] = validation.string("comment", comment)
     yield from server_version.require(profile, features.MESSAGES)
     yield from _check_message(chat_id, session_id, message_id)
-    yield Request("PUT", where, json=body, subject=chat_subject(chat_id), part=session_subject(session_id))
+    yield Request("PUT", url_path, json=body, subject=chat_subject(chat_id), part=session_subject(session_id))

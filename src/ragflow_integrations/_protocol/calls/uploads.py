@@ -12,7 +12,7 @@ from ragflow_integrations.errors import DocumentUploadError, RAGFlowError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragflow_integrations._protocol.calls.paging import Pages
+    from ragflow_integrations._protocol.calls.paging import PageFetcher
     from ragflow_integrations._protocol.steps import Operation, Upload
     from ragflow_integrations.errors import APIError
     from ragflow_integrations.models import Document, JsonObject
@@ -23,7 +23,7 @@ _BAD_ARGUMENT = 101
 
 
 def refused(
-    error: APIError, files: Sequence[Upload], dataset_id: str, documents: Pages[Document]
+    error: APIError, files: Sequence[Upload], dataset_id: str, documents: PageFetcher[Document]
 ) -> Operation[DocumentUploadError]:
     """Return the error of a refusal that does not name what is stored (before 0.26.3); that is looked up.
 
@@ -95,19 +95,19 @@ def _reasons(message: str, files: Sequence[Upload]) -> dict[str, str]:
     return {name: message[begin:end].strip() for (_, begin, name), end in zip(starts, ends, strict=True)}
 
 
-def _find(documents: Pages[Document], files: Sequence[Upload]) -> Operation[list[Document]]:
-    """Look up what became of files: of each the newest document of its size, whose name may have got a number."""
+def _find(documents: PageFetcher[Document], files: Sequence[Upload]) -> Operation[list[Document]]:
+    """Return the documents that were made of files: of each file the newest of its size; its name may have got a number."""
     found: dict[int, Document] = {}
     for number in range(1, len(files) // PAGE_SIZE + 2):
         page = yield from documents(number)
         for document in page.items:
-            fits = (at for at, file in enumerate(files) if at not in found and _is_of(document, file))
-            at = next(fits, None)
-            if at is not None:
-                found[at] = document
+            fits = (index for index, file in enumerate(files) if index not in found and _is_of(document, file))
+            index = next(fits, None)
+            if index is not None:
+                found[index] = document
         if page.last or len(found) == len(files):
             break
-    return [found[at] for at in sorted(found)]
+    return [found[index] for index in sorted(found)]
 
 
 def _is_of(document: Document, file: Upload) -> bool:

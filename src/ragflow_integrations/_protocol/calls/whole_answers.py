@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ragflow_integrations._protocol.answers.reader import AnswerReader
-    from ragflow_integrations._protocol.compat.server_version import Profile
+    from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation, Subject
     from ragflow_integrations.models import CompletionOptions, JsonValue, RetrievalOptions
 
@@ -30,8 +30,8 @@ _UNNAMED: Final = "model"
 _WORD: Final = re.compile(r"[^\W\d_]+|\d{1,3}|[^\s\w]")
 
 
-def researches(profile: Profile, chat_id: str, options: CompletionOptions) -> Operation[bool]:
-    """Tell whether the server will do deep research, on those releases that must be asked for a stream then.
+def researches(profile: ServerProfile, chat_id: str, options: CompletionOptions) -> Operation[bool]:
+    """Return whether the server will do deep research, on those releases that must be asked for a stream then.
 
     Other replies are better if they are not streamed: 0.24.0 and ≥ 0.26.1 add the citations that the LLM left out to those
     only. An assistant that was seen with its switch off is not looked up again: if it is on by now, the reply shows that.
@@ -50,7 +50,7 @@ def researches(profile: Profile, chat_id: str, options: CompletionOptions) -> Op
     return settings_of(chat).researches
 
 
-def check_research_off(profile: Profile, asked: Subject, options: CompletionOptions) -> Operation[None]:
+def check_research_off(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[None]:
     """Make sure that `reasoning_effort="off"` is honoured.
 
     Raises:
@@ -70,9 +70,9 @@ def check_research_off(profile: Profile, asked: Subject, options: CompletionOpti
 
 
 def lacks_only_reference(
-    profile: Profile, asked: Subject, messages: Sequence[JsonValue], reader: AnswerReader
+    profile: ServerProfile, asked: Subject, messages: Sequence[JsonValue], reader: AnswerReader
 ) -> Operation[bool]:
-    """Tell whether a stateless stream was cut off only because its answer has no reference.
+    """Return whether a stateless stream was cut off only because its answer has no reference.
 
     0.20.0–0.23.1 fail there after all text, if the assistant's quotes are off, or nothing is found and it has no text for that
     [transcripts/nothing-raw-0.23.1]. Such an end is told from a real cut by all of this: the stream broke between two events;
@@ -101,7 +101,7 @@ def lacks_only_reference(
     return not result.chunks
 
 
-def max_chunks(profile: Profile, asked: Subject, options: CompletionOptions) -> int:
+def max_chunks(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> int:
     """Return how many chunks an assistant can give its LLM, as far as that is known."""
     seen = profile.assistants.get(asked.id)
     if seen is None or any(name in options for name in ("reasoning_effort", "internet")):
@@ -111,10 +111,10 @@ def max_chunks(profile: Profile, asked: Subject, options: CompletionOptions) -> 
     return MAX_CHUNKS if seen.max_chunks is None else seen.max_chunks
 
 
-def drop_turn(profile: Profile, chat_id: str, session_id: str, message_id: str | None) -> Operation[None]:
-    """Take the turn of an unfinished reply out of its session: the question is asked again, and would be there twice."""
+def drop_turn(profile: ServerProfile, chat_id: str, session_id: str, message_id: str | None) -> Operation[None]:
+    """Delete the turn of an unfinished reply from its session: the question is asked again, and would be there twice."""
     deleted = False
-    if message_id is not None and (yield from server_version.find_out(profile, features.MESSAGES)):
+    if message_id is not None and (yield from server_version.supports_feature(profile, features.MESSAGES)):
         with contextlib.suppress(APIError):
             yield from sessions.delete_message(profile, chat_id, session_id, message_id)
             deleted = True

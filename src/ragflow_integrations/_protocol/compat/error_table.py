@@ -16,7 +16,7 @@ _OK = 200
 _LOOKED_AT = 2000  # characters of a message: patterns with a gap take quadratic time on a long one
 
 
-class EndpointMissing(ProtocolError):  # noqa: N818 - a signal between protocol modules; callers see another error
+class EndpointNotFound(ProtocolError):  # noqa: N818 - a signal between protocol modules; callers see another error
     """The server has no such path or method."""
 
     http_status = 200
@@ -43,7 +43,7 @@ class ErrorRow:
     servers: str = "all"
 
     def matches(self, status: int, code: int | None, message: str) -> bool:
-        """Whether a reply is of this row."""
+        """Return whether a reply is of this row."""
         return (
             (self.codes is None or code in self.codes)
             and (self.statuses is None or status in self.statuses or status // 100 in self.statuses)
@@ -176,8 +176,8 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
 _MISSING = re.compile(r"<(?:NotFound '404|MethodNotAllowed '405)")
 
 
-def endpoint_missing(status: int, code: int | None, message: str) -> bool:
-    """Whether a reply says that there is no such path or method, in any release's spelling (docs/protocol.md)."""
+def endpoint_not_found(status: int, code: int | None, message: str) -> bool:
+    """Return whether a reply says that there is no such path or method, in any release's spelling (docs/protocol.md)."""
     if status in (404, 405) or code == 405:  # noqa: PLR2004 - HTTP's statuses, which RAGFlow takes for codes too
         return True
     if code == 404:  # noqa: PLR2004 - of an object, which the message names, or of a path
@@ -186,7 +186,7 @@ def endpoint_missing(status: int, code: int | None, message: str) -> bool:
 
 
 def nothing_found(error: RAGFlowError) -> bool:
-    """Whether a retrieval failed only because the datasets hold no parsed chunk yet (docs/protocol.md)."""
+    """Return whether a retrieval failed only because the datasets hold no parsed chunk yet (docs/protocol.md)."""
     return isinstance(error, errors.APIError) and "No chunk found" in error.message
 
 

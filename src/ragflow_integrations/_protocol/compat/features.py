@@ -55,7 +55,7 @@ ZERO_SETTINGS = Feature(
     (0, 26, 0),
     instead="It is dropped there: use a small number such as 0.001, or set it on the assistant.",
 )
-#: Pages of a retrieval are cut from candidates that have been ranked; before, see docs/protocol.md, "Retrieval pages".
+#: PageFetcher of a retrieval are cut from candidates that have been ranked; before, see docs/protocol.md, "Retrieval pages".
 PAGES_RANKED = Feature("pages of a ranked retrieval", (0, 23, 0))
 PAGES_UNRANKED = Feature("retrievals of more than 63 chunks", (0, 22, 0))
 

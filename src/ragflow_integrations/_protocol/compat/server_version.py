@@ -1,8 +1,8 @@
 """Which release a server is.
 
-Nobody is asked for a version. A `Profile` per base URL narrows the range of versions the server can be, from the shape of
-its replies; what contradicts an earlier finding (the server was upgraded) replaces it. A call that needs to know more than
-the replies so far have told asks with `require`.
+A `ServerProfile` per base URL narrows the range of releases that the server can be, by the shape of its replies. A reply that
+contradicts the range, because the server was upgraded, replaces it. Only a call that depends on the release asks for the
+version, by `require`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ragflow_integrations import errors
 from ragflow_integrations._protocol import fields
-from ragflow_integrations._protocol.compat.error_table import EndpointMissing
+from ragflow_integrations._protocol.compat.error_table import EndpointNotFound
 from ragflow_integrations._protocol.compat.features import MESSAGES_ONLY, NEWEST, PATCHES, Feature, Version
 from ragflow_integrations._protocol.compat.seen_assistants import SeenAssistants
 from ragflow_integrations._protocol.steps import Request
@@ -41,7 +41,7 @@ def _span(first: Version, last: Version) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class VersionRange:
     """What replies have told of a server.
 
     Attributes:
@@ -56,14 +56,18 @@ class Known:
     version: str | None = None
     probed: bool = False
 
-    def narrowed(self, low: Version = _OLDEST, high: Version = NEWEST) -> Known:
+    def narrowed(self, low: Version = _OLDEST, high: Version = NEWEST) -> VersionRange:
         """Narrow the range; what contradicts it (the server was replaced) starts it anew."""
         if low > self.high or high < self.low:
-            return Known(low, high)
+            return VersionRange(low, high)
         return replace(self, low=max(low, self.low), high=min(high, self.high))
 
-    def told(self, text: str) -> Known:
-        """Take the server's own word: `v0.27.0`, `v0.20.5 slim`, `v0.24.0-255-g7c32e20`; a commit or `unknown` says nothing."""
+    def with_reported(self, text: str) -> VersionRange:
+        """Return what is known after the server has reported its version.
+
+        Args:
+            text: Such as `v0.27.0`, `v0.20.5 slim` or `v0.24.0-255-g7c32e20`; a commit or `unknown` says nothing.
+        """
         text = text.strip()
         match = _VERSION.match(text)
         if match is None:
@@ -73,8 +77,8 @@ class Known:
             high = (low[0], low[1] + 1, 0)
         return replace(self.narrowed(low, high), version=text)
 
-    def observed(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> Known:
-        """Take what a reply tells.
+    def with_evidence(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> VersionRange:
+        """Return what is known after a reply.
 
         Args:
             request: What was asked.
@@ -86,7 +90,9 @@ class Known:
         if missing:
             # ≤ 0.22.1 say it in a reply of HTTP 200, ≥ 0.23 with HTTP 404; a wrong method has HTTP 200 in all.
             known = self.narrowed(low=(0, 23, 0)) if status == _NOT_FOUND else self
-            return known.narrowed(high=(0, 24, PATCHES)) if request.path == "/system/version" and not request.root else known
+            return (
+                known.narrowed(high=(0, 24, PATCHES)) if request.path == "/system/version" and not request.from_root else known
+            )
         if request.method == "GET" and request.path == "/chats":
             if isinstance(data, list):
                 return self.narrowed(high=(0, 24, PATCHES))
@@ -96,11 +102,11 @@ class Known:
             if any("mom_id" in chunk for chunk in fields.objects(data.get("chunks"))):  # a key of results since 0.23.0
                 return self.narrowed(low=(0, 23, 0))
         elif request.path.endswith("/system/version") and isinstance(data, str):
-            return self.told(data)
+            return self.with_reported(data)
         return self
 
     def supports(self, feature: Feature) -> bool | None:
-        """Whether the server can; None where that is not known."""
+        """Return whether the server can; None if that is not known."""
         if feature.broken and self.high >= feature.broken[0] and self.low <= feature.broken[1]:
             return False if feature.broken[0] <= self.low and self.high <= feature.broken[1] else None
         if self.high < feature.since or (feature.until is not None and self.low > feature.until):
@@ -110,14 +116,14 @@ class Known:
         return None
 
     def info(self) -> ServerInfo:
-        """Give it to callers."""
+        """Return the public view."""
         newest = None
         if self.high != NEWEST:
             newest = _text(self.high) if self.high[2] < PATCHES else f"{self.high[0]}.{self.high[1]}.x"
         return ServerInfo(version=self.version, oldest=_text(self.low), newest=newest)
 
     def __str__(self) -> str:
-        """Give the range in words."""
+        """Return the range in words."""
         if self.low == self.high:
             return _text(self.low)
         low = "" if self.low == _OLDEST else f"{_text(self.low)} or newer"
@@ -126,7 +132,7 @@ class Known:
         return " and ".join(part for part in (low, older) if part) or "of unknown version"
 
 
-class Profile:
+class ServerProfile:
     """What is known of the server at one base URL, for all who use it at once: it changes whole or not at all.
 
     Args:
@@ -135,10 +141,10 @@ class Profile:
 
     def __init__(self, server: str = "the server") -> None:
         self.server = server
-        self.known = Known()
+        self.known = VersionRange()
         self.assistants = SeenAssistants()
 
-    def take(self, known: Known) -> None:
+    def take(self, known: VersionRange) -> None:
         """Replace what is known."""
         before, self.known = self.known, known
         if (before.low, before.high) == (known.low, known.high):
@@ -149,26 +155,26 @@ class Profile:
         _logger.info("%s is RAGFlow %s", self.server, str(known))
 
     def observe(self, request: Request, status: int, body: JsonObject | None, *, missing: bool = False) -> None:
-        """Take what a reply tells; see `Known.observed` and `SeenAssistants.observe`."""
-        self.take(self.known.observed(request, status, body, missing=missing))
+        """Learn from a reply; see `VersionRange.with_evidence` and `SeenAssistants.observe`."""
+        self.take(self.known.with_evidence(request, status, body, missing=missing))
         self.assistants.observe(request, body)
 
 
-def probe(profile: Profile) -> Operation[Known]:
+def probe(profile: ServerProfile) -> Operation[VersionRange]:
     """Find out the server's version, by the ways its releases have (docs/protocol.md, "Version").
 
     What earlier replies told is left aside, since the server may have been replaced.
     """
-    known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), Known())  # ≥ 0.25
+    known, _ = yield from _try(Request("GET", "/system/version", retry="idempotent"), VersionRange())  # ≥ 0.25
     if known.low != known.high:
-        request = Request("GET", "/v1/system/version", root=True, repeat="always")  # 0.24
+        request = Request("GET", "/v1/system/version", from_root=True, retry="idempotent")  # 0.24
         try:
             known, _ = yield from _try(request, known, strict=True)
         except errors.AuthenticationError as error:
             if error.http_status != _UNAUTHORIZED:  # ≤ 0.23.1 want a login's token, and say so with HTTP 200
                 known = known.narrowed(high=(0, 23, PATCHES))
     if known.low != known.high:  # which any key may see: who may not has a wrong one
-        request = Request("GET", "/chats", params={"page": 1, "page_size": 1}, repeat="always")
+        request = Request("GET", "/chats", params={"page": 1, "page_size": 1}, retry="idempotent")
         known, missing = yield from _try(request, known, strict=True)
         if missing:
             raise ProtocolError(
@@ -176,7 +182,7 @@ def probe(profile: Profile) -> Operation[Known]:
                 "server's root, without /api/v1."
             )
     if known.low != known.high and known.high < (0, 25, 0):
-        request = Request("GET", "/v1/system/ping", root=True, repeat="always", plain=True)  # ≥ 0.22
+        request = Request("GET", "/v1/system/ping", from_root=True, retry="idempotent", raw_reply=True)  # ≥ 0.22
         known, missing = yield from _try(request, known)
         known = known.narrowed(high=(0, 21, PATCHES)) if missing else known.narrowed(low=(0, 22, 0))
         if not missing and known.low < (0, 23, 0):
@@ -186,7 +192,7 @@ def probe(profile: Profile) -> Operation[Known]:
     return known
 
 
-def _try(request: Request, known: Known, *, strict: bool = False) -> Operation[tuple[Known, bool]]:
+def _try(request: Request, known: VersionRange, *, strict: bool = False) -> Operation[tuple[VersionRange, bool]]:
     """Send a probe; gives what is known then, and whether the server has no such path. Other refusals tell nothing.
 
     Raises:
@@ -194,46 +200,46 @@ def _try(request: Request, known: Known, *, strict: bool = False) -> Operation[t
     """
     try:
         body = yield request
-    except EndpointMissing as error:
-        return known.observed(request, error.http_status, None, missing=True), True
+    except EndpointNotFound as error:
+        return known.with_evidence(request, error.http_status, None, missing=True), True
     except errors.AuthenticationError:
         if strict:
             raise
     except errors.APIError:
         pass
     else:
-        return known.observed(request, _OK, body), False
+        return known.with_evidence(request, _OK, body), False
     return known, False
 
 
-def find_out(profile: Profile, feature: Feature) -> Operation[bool]:
-    """Tell whether the server can, asking it for its version where the replies so far do not tell."""
+def supports_feature(profile: ServerProfile, feature: Feature) -> Operation[bool]:
+    """Return whether the server can, asking it for its version where the replies so far do not tell."""
     known = profile.known
     if known.supports(feature) is None and not known.probed:
         known = yield from probe(profile)
     return known.supports(feature) is True
 
 
-def may_be(profile: Profile, feature: Feature) -> Operation[bool]:
-    """Tell whether the server may be one of the releases of a feature, as far as it tells its version."""
+def may_be(profile: ServerProfile, feature: Feature) -> Operation[bool]:
+    """Return whether the server may be one of the releases of a feature, as far as it tells its version."""
     known = profile.known
     if known.supports(feature) is None and not known.probed:
         known = yield from probe(profile)
     return known.supports(feature) is not False
 
 
-def takes_only_messages(profile: Profile) -> Operation[bool]:
-    """Tell whether the server is one of `MESSAGES_ONLY`; an unknown one says so itself.
+def takes_only_messages(profile: ServerProfile) -> Operation[bool]:
+    """Return whether the server is one of `MESSAGES_ONLY`; an unknown one says so itself.
 
     It is asked again each time: a newer one would take the same body for something else, in silence.
     """
     known = profile.known
     if known.supports(MESSAGES_ONLY):
-        known, _ = yield from _try(Request("GET", "/system/version", repeat="always"), known)
+        known, _ = yield from _try(Request("GET", "/system/version", retry="idempotent"), known)
     return known.supports(MESSAGES_ONLY) is True
 
 
-def require(profile: Profile, feature: Feature) -> Operation[None]:
+def require(profile: ServerProfile, feature: Feature) -> Operation[None]:
     """Make sure the server can, asking it for its version where the replies so far do not tell.
 
     Raises:
