@@ -14,7 +14,7 @@ from ragflow_integrations import (
     TextDelta,
     UnsupportedByServerError,
 )
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader
 from ragflow_integrations._protocol.steps import Request, Subject
 from tests.core.driver import AGENT, SESSION
 from tests.core.scripts import raw, said
@@ -121,7 +121,7 @@ def test_text_waits_for_the_sources_of_its_markers_only_if_they_are_unknown() ->
 
     def shown(*events: bytes) -> list[str]:
         """What is shown after each event."""
-        reader = AnswerReader(Asked("agent", request, session_id=SESSION))
+        reader = AnswerReader(AnswerContext("agent", request, session_id=SESSION))
         return ["".join(one.text for one in reader.feed(data) if isinstance(one, TextDelta)) for data in events]
 
     pieces = [text("Pump [ID:41]. "), text("Runs [ID:0]. "), text("More.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ragflow_integrations import Completed, GenerationError, ReasoningDelta, StreamInterruptedError, TextDelta
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader
 from ragflow_integrations._protocol.steps import Request, Subject
 from tests.core.catalogue import ALL, route
 from tests.core.driver import CHAT
@@ -55,7 +55,7 @@ def _route(recording: Recording) -> Route | None:
 def read(recording: Recording, body: bytes) -> tuple[AnswerReader, list[AnswerEvent]]:
     kind = _route(recording)
     assert kind is not None
-    reader = AnswerReader(Asked(kind, ASKED))
+    reader = AnswerReader(AnswerContext(kind, ASKED))
     events = reader.feed(body)
     events += reader.finish()
     if reader.in_doubt:

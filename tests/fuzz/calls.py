@@ -8,6 +8,7 @@ from ragflow_integrations._protocol.calls import (
     agents,
     chats,
     chunks,
+    completion_options,
     completions,
     datasets,
     documents,
@@ -15,13 +16,14 @@ from ragflow_integrations._protocol.calls import (
     sessions,
     system,
 )
+from ragflow_integrations._protocol.calls.history import history
 from ragflow_integrations._protocol.steps import Subject, Upload
 from ragflow_integrations.errors import AgentNotFoundError, ChatNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ragflow_integrations._protocol.calls.completions import Completion
+    from ragflow_integrations._protocol.calls.completion import Completion
     from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation
     from ragflow_integrations.models import CompletionOptions
@@ -36,18 +38,18 @@ def _answered(prepare: Operation[Completion]) -> Operation[Any]:
     return completion.answer(body)
 
 
-def _turn(profile: ServerProfile, asked: Subject, **options: Any) -> Operation[Any]:
+def _turn(profile: ServerProfile, target: Subject, **options: Any) -> Operation[Any]:
     given = cast("CompletionOptions", options)
-    session_id, given = yield from completions.begin(profile, asked, None, given)
-    prepared = completions.turn(profile, "q", asked=asked, session_id=session_id, stream=False, options=given)
+    session_id, given = yield from completions.ensure_session(profile, target, None, given)
+    prepared = completions.session_completion(profile, "q", target=target, session_id=session_id, stream=False, options=given)
     return (yield from _answered(prepared))
 
 
 def _stateless(profile: ServerProfile, **options: Any) -> Operation[Any]:
-    prepare = completions.preparing(
-        profile, [{"role": "user", "content": "q"}], "c", cast("CompletionOptions", options), stream=False
-    )
-    return (yield from _answered(prepare()))
+    messages = history([{"role": "user", "content": "q"}])
+    checked = completion_options.check(cast("CompletionOptions", options), "stateless")
+    prepared = completions.stateless_completion(profile, messages, target=_CHAT, stream=False, options=checked)
+    return (yield from _answered(prepared))
 
 
 #: A new call is put at the end: cases in the corpus name theirs by its place.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ragflow_integrations import Completed, ReasoningDelta, TextDelta
 from ragflow_integrations._protocol import envelope
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader
 from ragflow_integrations._protocol.compat.server_version import ServerProfile
 from ragflow_integrations._protocol.steps import Reply, Request, Subject
 from ragflow_integrations.citations import MarkerRewriter, cite, rewrite, strip_markers
@@ -47,9 +47,9 @@ def pieces(data: bytes, seed: int) -> Iterator[bytes]:
         at += size
 
 
-def asked(route: Route, style: CitationStyle = "bracket", *, trace: bool = False) -> Asked:
+def asked(route: Route, style: CitationStyle = "bracket", *, trace: bool = False) -> AnswerContext:
     subject = Subject("chat assistant", "c")
-    return Asked(route, Request("POST", "/completions", json={"return_trace": trace}, subject=subject), style, "s")
+    return AnswerContext(route, Request("POST", "/completions", json={"return_trace": trace}, subject=subject), style, "s")
 
 
 def read(reader: AnswerReader, blocks: Iterator[bytes]) -> list[AnswerEvent]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, Completed, ProtocolError, ReasoningDelta, TextDelta
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader
 from ragflow_integrations._protocol.answers.sse import EventStream
 from ragflow_integrations._protocol.steps import Request, Subject
 from tests.support.sse import DONE, chunk, event, native_cumulative, native_delta, openai_chunk, reference, terminator
@@ -132,7 +132,7 @@ ERAS: dict[str, tuple[Callable[[str, str, random.Random], bytes], Route]] = {
 
 def read(body: bytes, route: Route, chance: random.Random, **more: Any) -> tuple[list[AnswerEvent], AnswerReader]:
     """Feed a reply in random pieces."""
-    reader = AnswerReader(Asked(route, ASKED), **more)
+    reader = AnswerReader(AnswerContext(route, ASKED), **more)
     events: list[AnswerEvent] = []
     while body and not reader.done:
         size = chance.choice((1, 2, 3, 10, 100, 10_000))
@@ -188,7 +188,7 @@ def test_every_era_gives_the_same_answer(era: str, thought: str, text: str, seed
 def test_every_event_is_given_as_soon_as_it_is_whole(text: str, seed: int) -> None:
     """A stream that is cut gives the same text as one that goes on: nothing waits for the end but what may be a marker."""
     chance = random.Random(seed)
-    reader = AnswerReader(Asked("native", ASKED))
+    reader = AnswerReader(AnswerContext("native", ASKED))
     given_text, sent = "", ""
     for piece in cut(text, chance):
         sent += piece
@@ -361,7 +361,7 @@ def test_an_agents_stream_may_end_without_a_terminator() -> None:
 
 
 def test_nothing_is_read_behind_the_end() -> None:
-    reader = AnswerReader(Asked("native", ASKED))
+    reader = AnswerReader(AnswerContext("native", ASKED))
     assert reader.feed(native_delta("Hi") + terminator())[-1] == Completed(reader.answer)  # type: ignore[arg-type]
     assert reader.feed(native_delta("more")) == []
     assert reader.finish() == []

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragflow_integrations import Answer, TextDelta
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader
 from ragflow_integrations._protocol.steps import Request, Subject
 from tests.support.sse import DONE, chunk, event
 
@@ -28,7 +28,7 @@ def read(pieces: list[str], keys: set[int], early: set[int]) -> tuple[str, Answe
     def told(kind: str, data: dict[str, object]) -> bytes:
         return event({"event": kind, "session_id": "s", "data": data})
 
-    reader = AnswerReader(Asked("agent", REQUEST, session_id="s"))
+    reader = AnswerReader(AnswerContext("agent", REQUEST, session_id="s"))
     sent = [told("message", {"content": "", **reference(early)}), *(told("message", {"content": piece}) for piece in pieces)]
     events = [one for data in [*sent, told("message_end", reference(keys)), DONE] for one in reader.feed(data)]
     assert reader.answer is not None, reader.error

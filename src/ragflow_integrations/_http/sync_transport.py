@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ragflow_integrations._http.request_log import RequestRecord
     from ragflow_integrations._http.settings import Settings
-    from ragflow_integrations._protocol.calls.completions import Completion
+    from ragflow_integrations._protocol.calls.completion import Completion
     from ragflow_integrations._protocol.calls.paging import PageFetcher
     from ragflow_integrations._protocol.compat.server_version import ServerProfile
     from ragflow_integrations._protocol.steps import Operation, Request, Step

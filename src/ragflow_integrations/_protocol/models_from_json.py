@@ -226,8 +226,8 @@ def session(data: JsonObject) -> Session:
 
 def answers(messages: Sequence[Message]) -> list[int]:
     """Return where the answers are: assistant's messages behind the first question."""
-    asked = next((index for index, item in enumerate(messages) if item.role == "user"), len(messages))
-    return [index for index, item in enumerate(messages) if index > asked and item.role == "assistant"]
+    first_question = next((index for index, item in enumerate(messages) if item.role == "user"), len(messages))
+    return [index for index, item in enumerate(messages) if index > first_question and item.role == "assistant"]
 
 
 def _shifted(messages: Sequence[Message]) -> bool:

@@ -29,8 +29,8 @@ _EVENT = b"data:"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked.
+class AnswerContext:
+    """The question of an answer.
 
     Attributes:
         route: Format of the reply.
@@ -55,12 +55,12 @@ class Asked:
     def builder(self) -> AnswerBuilder:
         """Begin the answer."""
         subject = self.request.subject
-        asked = subject.id if subject else None
+        subject_id = subject.id if subject else None
         of_agent = self.route == "agent"
         return AnswerBuilder(
             style=self.style,
-            chat_id=None if of_agent else asked,
-            agent_id=asked if of_agent else None,
+            chat_id=None if of_agent else subject_id,
+            agent_id=subject_id if of_agent else None,
             session_id=self.session_id,
             agent_steps=self.agent_steps,
             max_chunks=self.max_chunks,
@@ -85,16 +85,16 @@ _DECODERS: dict[Route, Callable[[AnswerBuilder, Request, Reply], Decoder]] = {
 }
 
 
-def whole_answer(asked: Asked, body: JsonObject) -> Answer:
+def whole_answer(context: AnswerContext, body: JsonObject) -> Answer:
     """Read the reply of a completion that does not stream.
 
     Raises:
         GenerationError: The LLM behind RAGFlow failed.
         ProtocolError: There is no answer in it.
     """
-    answer = asked.builder()
+    answer = context.builder()
     answer.whole = True
-    _DECODERS[asked.route](answer, asked.request, Reply(_OK, {}, b"")).whole(body)
+    _DECODERS[context.route](answer, context.request, Reply(_OK, {}, b"")).whole(body)
     done = answer.finish()
     if isinstance(done, RAGFlowError):
         raise done
@@ -109,7 +109,7 @@ class AnswerReader:
     come, and `settle` ends the answer.
 
     Args:
-        asked: What was asked.
+        context: The question.
         status: HTTP status of the reply.
         headers: Reply headers, names in lower case.
         coalesce: Merge the deltas that one `feed` completes.
@@ -119,7 +119,7 @@ class AnswerReader:
 
     def __init__(
         self,
-        asked: Asked,
+        context: AnswerContext,
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
@@ -132,12 +132,12 @@ class AnswerReader:
         self.in_doubt = False
         self._silent = False
         self.answer: Answer | None = None
-        self._run_is_hidden = asked.run_is_hidden
-        self._request = asked.request
+        self._run_is_hidden = context.run_is_hidden
+        self._request = context.request
         self._reply = Reply(status, headers or {}, b"")
-        self._builder = asked.builder()
-        self._builder.whole = asked.gathered
-        self._decoder = _DECODERS[asked.route](self._builder, asked.request, self._reply)
+        self._builder = context.builder()
+        self._builder.whole = context.gathered
+        self._decoder = _DECODERS[context.route](self._builder, context.request, self._reply)
         self._coalesce = coalesce
         self._events = EventStream(max_frame=max_frame)
         self._body = Body(max_body)

@@ -45,10 +45,12 @@ def in_session(
 def _take_turn(
     profile: ServerProfile, question: str, target: Subject, session_id: str | None, options: CompletionOptions, *, stream: bool
 ) -> Operation[Any]:
-    session, within = yield from completions.begin(profile, target, session_id, options)
+    session, within = yield from completions.ensure_session(profile, target, session_id, options)
 
     def prepare() -> Operation[Completion]:
-        return completions.turn(profile, question, asked=target, session_id=session, stream=stream, options=within)
+        return completions.session_completion(
+            profile, question, target=target, session_id=session, stream=stream, options=within
+        )
 
     lease = yield Wait(session)
     try:
@@ -77,11 +79,11 @@ def stateless(
     Raises:
         InvalidArgumentError: An argument is missing, malformed or contradicts another.
     """
-    target = completions.target(chat_id, None)
+    target = completions.resolve_target(chat_id, None)
     written, checked = history(messages), completion_options.check(options, "stateless")
 
     def prepare() -> Operation[Completion]:
-        return completions.stateless(profile, written, asked=target, stream=stream, options=checked)
+        return completions.stateless_completion(profile, written, target=target, stream=stream, options=checked)
 
     return _ask(profile, prepare, stream=stream)
 

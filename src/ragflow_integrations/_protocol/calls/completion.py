@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ragflow_integrations._protocol import fields
 from ragflow_integrations._protocol.answers.builder import MAX_CHUNKS
-from ragflow_integrations._protocol.answers.reader import AnswerReader, Asked, Route, whole_answer
+from ragflow_integrations._protocol.answers.reader import AnswerContext, AnswerReader, Route, whole_answer
 from ragflow_integrations._protocol.calls import agents, chats, whole_answers
 from ragflow_integrations._protocol.compat import features
 from ragflow_integrations._protocol.steps import Operation, Request, UnfinishedReply
@@ -81,8 +81,8 @@ class Completion:
             raise UnfinishedReply(_CUT, answer=answer)
         return answer
 
-    def _about(self) -> Asked:
-        return Asked(
+    def _about(self) -> AnswerContext:
+        return AnswerContext(
             self.route,
             self.request,
             self.style,

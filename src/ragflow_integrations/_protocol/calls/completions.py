@@ -7,7 +7,7 @@ take it to the native route of ≥ 0.27.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -23,7 +23,6 @@ from ragflow_integrations._protocol.calls import (
     whole_answers,
 )
 from ragflow_integrations._protocol.calls.completion import Completion, session_exists
-from ragflow_integrations._protocol.calls.history import history
 from ragflow_integrations._protocol.compat import features, pairs, server_version
 from ragflow_integrations._protocol.steps import Operation, Request, Subject, path
 from ragflow_integrations.errors import (
@@ -33,17 +32,15 @@ from ragflow_integrations.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ragflow_integrations._protocol.calls.metadata_filters import Group
     from ragflow_integrations._protocol.compat.server_version import ServerProfile
-    from ragflow_integrations.models import CompletionOptions, JsonValue, Message
+    from ragflow_integrations.models import CompletionOptions, JsonValue
 
 #: Stateless options that only the native route has.
 _NATIVE_ONLY = ("document_ids", "reasoning_effort", "internet")
 
 
-def target(chat_id: str | None, agent_id: str | None) -> Subject:
+def resolve_target(chat_id: str | None, agent_id: str | None) -> Subject:
     """Check who is asked.
 
     Raises:
@@ -62,33 +59,15 @@ def check_turn(
     Raises:
         InvalidArgumentError: Something is missing, malformed or contradictory.
     """
-    asked = target(chat_id, agent_id)
+    target = resolve_target(chat_id, agent_id)
     validation.text("question", question)  # empty, an agent answers an earlier one: docs/protocol.md, "Agents"
     if options.get("agent_steps") and not stream:
         raise InvalidArgumentError("agent_steps", "gives events of a stream; use `client.stream`")
-    return asked, completion_options.check(options, "agent" if asked.not_found_error is AgentNotFoundError else "turn")
+    return target, completion_options.check(options, "agent" if target.not_found_error is AgentNotFoundError else "turn")
 
 
-def preparing(
-    profile: ServerProfile,
-    messages: Iterable[Message | Mapping[str, str]],
-    chat_id: str,
-    options: CompletionOptions,
-    *,
-    stream: bool,
-) -> Callable[[], Operation[Completion]]:
-    """Check what a stateless question is asked with; give what prepares it.
-
-    Raises:
-        InvalidArgumentError: Something is missing, malformed or contradictory.
-    """
-    asked = target(chat_id, None)
-    written, checked = history(messages), completion_options.check(options, "stateless")
-    return lambda: stateless(profile, written, asked=asked, stream=stream, options=checked)
-
-
-def begin(
-    profile: ServerProfile, asked: Subject, session_id: str | None, options: CompletionOptions
+def ensure_session(
+    profile: ServerProfile, target: Subject, session_id: str | None, options: CompletionOptions
 ) -> Operation[tuple[str, CompletionOptions]]:
     """Make sure that the server honours the options, and that there is a session.
 
@@ -99,7 +78,7 @@ def begin(
     """
     if session_id is not None:
         validation.text("session_id", session_id)
-    of_agent = asked.not_found_error is AgentNotFoundError
+    of_agent = target.not_found_error is AgentNotFoundError
     if of_agent:
         yield from server_version.require(profile, features.AGENTS)
     yield from _require(profile, features.AGENT_FEATURES if of_agent else features.SESSION_FEATURES, options)
@@ -108,21 +87,21 @@ def begin(
         what = f"`{zero}` of 0 beside `model` in a session"
         yield from server_version.require(profile, replace(features.ZERO_SETTINGS, what=what))
     if not of_agent:
-        options = yield from _within_filters(profile, asked, options)
+        options = yield from _within_filters(profile, target, options)
     if session_id is not None:
         return session_id, options
     if of_agent:
-        session = yield from agents.create_agent_session(profile, asked.id, options.get("inputs"))
+        session = yield from agents.create_agent_session(profile, target.id, options.get("inputs"))
     else:
-        session = yield from sessions.create_session(asked.id)
+        session = yield from sessions.create_session(target.id)
     return session.id, options
 
 
-def _within_filters(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+def _within_filters(profile: ServerProfile, target: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
     """Make `document_ids` of all filters: every release honours these in a session, and only these in every combination."""
     if "document_ids" not in options and "metadata_condition" not in options:
         return options
-    chat = yield from chats.get_chat(asked.id)
+    chat = yield from chats.get_chat(target.id)
     condition = _condition(options)
     document_ids = yield from scope.documents_of_chat(profile, chat, condition, options.get("document_ids"))
     rest = {name: value for name, value in options.items() if name != "metadata_condition"}
@@ -142,23 +121,23 @@ def _require(profile: ServerProfile, needed: Mapping[str, features.Feature], opt
         yield from server_version.require(profile, features.EFFORT_LEVELS)
 
 
-def turn(
-    profile: ServerProfile, question: str, *, asked: Subject, session_id: str, stream: bool, options: CompletionOptions
+def session_completion(
+    profile: ServerProfile, question: str, *, target: Subject, session_id: str, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
-    """Prepare one turn of a session; question and options are checked, see `check_turn` and `begin`."""
+    """Prepare one turn of a session; question and options are checked, see `check_turn` and `ensure_session`."""
     body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
     metadata: dict[str, JsonValue] = {"include": True}  # of the documents cited; others than ≥ 0.25.6 leave it aside
     style = options.get("citation_style", "bracket")
-    if asked.not_found_error is AgentNotFoundError:
+    if target.not_found_error is AgentNotFoundError:
         # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
         if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
             body = {**agents.plain_inputs(options["inputs"]), **body}
         body |= _agent_options(options) | {"stream": True}
         request = Request(
             "POST",
-            path("agents", asked.id, "completions"),
+            path("agents", target.id, "completions"),
             json=body,
-            subject=asked,
+            subject=target,
             part=sessions.session_subject(session_id),
         )
         return Completion(
@@ -167,10 +146,10 @@ def turn(
             style,
             session_id,
             stream=True,
-            explain_cut=lambda _: session_exists(asked.id, session_id),
+            explain_cut=lambda _: session_exists(target.id, session_id),
             agent_steps=options.get("agent_steps", False),
             run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
-            session_object=partial(agents.session_object, asked.id, session_id, workflow=True),
+            session_object=partial(agents.session_object, target.id, session_id, workflow=True),
         )
     body = {**options.get("variables", {}), **body, **completion_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
@@ -178,19 +157,19 @@ def turn(
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
     yield from _native_only(profile, body, options)
-    yield from whole_answers.check_research_off(profile, asked, options)
+    yield from whole_answers.check_research_off(profile, target, options)
     only_messages = yield from server_version.takes_only_messages(profile)
-    gathered = not stream and (only_messages or (yield from whole_answers.researches(profile, asked.id, options)))
+    gathered = not stream and (only_messages or (yield from whole_answers.researches(profile, target.id, options)))
     stream = stream or gathered
     body["stream"] = stream
     if only_messages:
         del body["question"]
-        session = yield from sessions.get_session(asked.id, session_id)
+        session = yield from sessions.get_session(target.id, session_id)
         # As stored, markers and all: what is sent becomes the stored history.
         stored: list[JsonValue] = [dict(message.raw) for message in session.messages]
         body |= {"messages": [*stored, {"role": "user", "content": question}]}
     request = Request(
-        "POST", path("chats", asked.id, "completions"), json=body, subject=asked, part=sessions.session_subject(session_id)
+        "POST", path("chats", target.id, "completions"), json=body, subject=target, part=sessions.session_subject(session_id)
     )
     first = profile.known.supports(features.NOTHING_FOUND_UNFINISHED) is True
     return Completion(
@@ -200,7 +179,7 @@ def turn(
         session_id,
         stream,
         gathered=gathered,
-        max_chunks=whole_answers.max_chunks(profile, asked, options),
+        max_chunks=whole_answers.max_chunks(profile, target, options),
         first_event_may_be_whole=first,
     )
 
@@ -218,23 +197,23 @@ def _agent_options(options: CompletionOptions) -> dict[str, JsonValue]:
     return body
 
 
-def stateless(
-    profile: ServerProfile, messages: list[JsonValue], *, asked: Subject, stream: bool, options: CompletionOptions
+def stateless_completion(
+    profile: ServerProfile, messages: list[JsonValue], *, target: Subject, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare a stateless answer; `messages` (see `history`) and `options` are checked."""
-    options = yield from _stateless_filters(profile, asked, options)
+    options = yield from _stateless_filters(profile, target, options)
     yield from _require(profile, features.STATELESS_FEATURES, options)
     style = options.get("citation_style", "bracket")
     # A server that has not told its release is not asked for it, so that an empty reply is in doubt. So it is if the
     # assistant was seen before, since its switch may be on by now.
     cuts = profile.known.supports(features.RESEARCH_CUT)
-    before = profile.assistants.get(asked.id)
+    before = profile.assistants.get(target.id)
     ask_first = cuts is True or (cuts is None and before is not None and before.researches)
-    gathered = not stream and ask_first and (yield from whole_answers.researches(profile, asked.id, options))
+    gathered = not stream and ask_first and (yield from whole_answers.researches(profile, target.id, options))
     may_be_cut = not stream and not gathered and (cuts is None or (cuts and before is not None))
-    seen = profile.assistants.get(asked.id)
+    seen = profile.assistants.get(target.id)
     stream = stream or gathered
-    max_chunks = whole_answers.max_chunks(profile, asked, options)
+    max_chunks = whole_answers.max_chunks(profile, target, options)
     body: dict[str, JsonValue] = {"messages": messages, "stream": stream, **completion_options.generation(options)}
     if not any(name in options for name in _NATIVE_ONLY):
         # Releases look for the reference flag in two places (0.20–0.22 at the top, ≥ 0.23 in `extra_body`), and do not
@@ -246,9 +225,9 @@ def stateless(
             extra["metadata_condition"] = condition.for_server()
         # Any other name than `model` must be one of an LLM the server has (≥ 0.25.1).
         body |= {"model": options.get("model", "model"), "reference": references, "extra_body": extra}
-        url_path = path("chats_openai", asked.id, "chat", "completions")
-        request = Request("POST", url_path, json=body, retry="expensive", subject=asked)
-        explain_cut = partial(whole_answers.lacks_only_reference, profile, asked, messages)
+        url_path = path("chats_openai", target.id, "chat", "completions")
+        request = Request("POST", url_path, json=body, retry="expensive", subject=target)
+        explain_cut = partial(whole_answers.lacks_only_reference, profile, target, messages)
         return Completion(
             request,
             "openai",
@@ -266,14 +245,14 @@ def stateless(
     if "document_ids" in options:
         body["doc_ids"] = ",".join(options["document_ids"])
     yield from _native_only(profile, body, options)
-    url_path = path("chats", asked.id, "completions")
-    request = Request("POST", url_path, json=body, retry="expensive", subject=asked)
+    url_path = path("chats", target.id, "completions")
+    request = Request("POST", url_path, json=body, retry="expensive", subject=target)
     return Completion(
         request, "native", style, None, stream, gathered=gathered, max_chunks=max_chunks, first_event_may_be_whole=True
     )  # ≥ 0.27
 
 
-def _stateless_filters(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
+def _stateless_filters(profile: ServerProfile, target: Subject, options: CompletionOptions) -> Operation[CompletionOptions]:
     """Leave a condition to the server if it means the same by it, else make `document_ids` of it (≥ 0.27).
 
     Raises:
@@ -284,10 +263,10 @@ def _stateless_filters(profile: ServerProfile, asked: Subject, options: Completi
         return options
     if condition is None or not condition.exact_on_server or any(name in options for name in _NATIVE_ONLY):
         yield from server_version.require(profile, features.STATELESS_FEATURES["document_ids"])
-        return (yield from _within_filters(profile, asked, options))
+        return (yield from _within_filters(profile, target, options))
     if condition.joined_by_and:
         yield from server_version.require(profile, pairs.CONDITIONS_JOINED)
-    chat = yield from chats.get_chat(asked.id)
+    chat = yield from chats.get_chat(target.id)
     yield from scope.refuse_wider_answers(profile, chat)
     return options
 
@@ -299,6 +278,3 @@ def _native_only(profile: ServerProfile, body: dict[str, JsonValue], options: Co
     if effort is not None:
         levels = yield from server_version.supports_feature(profile, features.EFFORT_LEVELS)
         body["reasoning"] = completion_options.EFFORTS[effort] if levels else effort != "off"
-
-
-__all__ = ["Completion", "begin", "check_turn", "preparing", "stateless", "target", "turn"]

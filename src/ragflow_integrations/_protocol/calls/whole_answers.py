@@ -50,7 +50,7 @@ def researches(profile: ServerProfile, chat_id: str, options: CompletionOptions)
     return settings_of(chat).researches
 
 
-def check_research_off(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> Operation[None]:
+def check_research_off(profile: ServerProfile, target: Subject, options: CompletionOptions) -> Operation[None]:
     """Make sure that `reasoning_effort="off"` is honoured.
 
     Raises:
@@ -58,11 +58,11 @@ def check_research_off(profile: ServerProfile, asked: Subject, options: Completi
     """
     if options.get("reasoning_effort") != "off" or not (yield from server_version.may_be(profile, features.RESEARCH_CUT)):
         return
-    chat = yield from chats.get_chat(asked.id)
+    chat = yield from chats.get_chat(target.id)
     if settings_of(chat).researches:
         raise UnsupportedByServerError(
             f'`reasoning_effort="off"` needs RAGFlow 0.27.0 or newer if the assistant\'s "Reasoning" switch is on, as it is of '
-            f"{chat.name!r}; this server is {profile.known}. Turn the switch off: client.chats.update({asked.id!r}, "
+            f"{chat.name!r}; this server is {profile.known}. Turn the switch off: client.chats.update({target.id!r}, "
             "prompt={'reasoning': False}).",
             feature='`reasoning_effort="off"` beside the assistant\'s "Reasoning" switch',
             since="0.27.0",
@@ -70,7 +70,7 @@ def check_research_off(profile: ServerProfile, asked: Subject, options: Completi
 
 
 def lacks_only_reference(
-    profile: ServerProfile, asked: Subject, messages: Sequence[JsonValue], reader: AnswerReader
+    profile: ServerProfile, target: Subject, messages: Sequence[JsonValue], reader: AnswerReader
 ) -> Operation[bool]:
     """Return whether a stateless stream was cut off only because its answer has no reference.
 
@@ -86,7 +86,7 @@ def lacks_only_reference(
         return False
     if not (yield from server_version.may_be(profile, features.REFERENCE_NEEDED)):
         return False
-    chat = yield from chats.get_chat(asked.id)
+    chat = yield from chats.get_chat(target.id)
     if not chat.dataset_ids or not chat.quote:
         return bool(chat.dataset_ids)
     question = messages[-1]
@@ -101,9 +101,9 @@ def lacks_only_reference(
     return not result.chunks
 
 
-def max_chunks(profile: ServerProfile, asked: Subject, options: CompletionOptions) -> int:
+def max_chunks(profile: ServerProfile, target: Subject, options: CompletionOptions) -> int:
     """Return how many chunks an assistant can give its LLM, as far as that is known."""
-    seen = profile.assistants.get(asked.id)
+    seen = profile.assistants.get(target.id)
     if seen is None or any(name in options for name in ("reasoning_effort", "internet")):
         return MAX_CHUNKS
     if not seen.cites:
