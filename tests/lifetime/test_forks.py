@@ -61,6 +61,33 @@ def test_a_callers_session_too() -> None:
         assert [request.connection for request in server.requests] == [1, 2, 1]
 
 
+def test_a_callers_session_with_an_adapter_of_its_own_opens_its_own_connections() -> None:
+    """The recipe for an SSL context: an adapter with an attribute that `HTTPAdapter` does not pickle."""
+    with WireServer(chat_server(answered())) as server:
+        run(
+            server.base_url,
+            f"""
+            import requests, requests.adapters, ssl
+            {FORK.replace(chr(10), chr(10) + " " * 12)}
+            class ContextAdapter(requests.adapters.HTTPAdapter):
+                def __init__(self, ssl_context):
+                    self.ssl_context = ssl_context
+                    super().__init__()
+                def init_poolmanager(self, *args, **kwargs):
+                    super().init_poolmanager(*args, ssl_context=self.ssl_context, **kwargs)
+            session = requests.Session()
+            session.mount("http://", ContextAdapter(ssl.create_default_context()))
+            client = RAGFlowClient(URL, KEY, timeout=5, session=session)
+            other = RAGFlowClient(URL, KEY, timeout=5)
+            ask = lambda: [one.ask("q", **QUESTION) for one in (client, other)]
+            ask()
+            assert fork(ask) == 0
+            ask()
+            """,
+        )
+        assert [request.connection for request in server.requests] == [1, 2, 3, 4, 1, 2]
+
+
 @pytest.mark.parametrize("left", ["stream.close()", "globals().pop('stream')", "pass"])
 def test_an_open_stream_is_the_parents(left: str) -> None:
     """A child may close or drop it, and ask in its session; the parent reads on."""
