@@ -8,6 +8,7 @@ From a shell: ``python -m ragflow_integrations.emulator``.
 
 from ragflow_integrations.emulator.eras import SUPPORTED_VERSIONS
 from ragflow_integrations.emulator.faults import FaultPlan
-from ragflow_integrations.emulator.server import CORPUS, Emulator, RequestRecord
+from ragflow_integrations.emulator.gate import RequestRecord
+from ragflow_integrations.emulator.server import CORPUS, Emulator
 
 __all__ = ["CORPUS", "SUPPORTED_VERSIONS", "Emulator", "FaultPlan", "RequestRecord"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator.eras import AgentReferences
 from ragflow_integrations.emulator.shapes import CHAT_MODEL, NICKNAME, TENANT, times
+from ragflow_integrations.emulator.variants import AgentReferences
 
 if TYPE_CHECKING:
-    from ragflow_integrations.emulator.eras import Era
+    from ragflow_integrations.emulator.era import Era
     from ragflow_integrations.emulator.store import Agent, Session
 
 TIPS = "Please fill up the form"

@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse
 from ragflow_integrations.emulator import agent_shapes, shapes
 from ragflow_integrations.emulator.agent_runs import Run
 from ragflow_integrations.emulator.calls import find
-from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, ok, refuse
 from ragflow_integrations.emulator.store import Agent, Session
 from ragflow_integrations.emulator.text import count_tokens
+from ragflow_integrations.emulator.variants import AgentEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

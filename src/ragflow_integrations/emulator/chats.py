@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import checks, shapes
+from ragflow_integrations.emulator import chat_shapes, checks, shapes
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
@@ -115,7 +115,7 @@ async def create(call: Call) -> Response:
     call.store.put(chat)
     if era.chat_needs_dataset_ids and "dataset_ids" not in body:
         raise Refused(crashed(KeyError("dataset_ids")))  # when the chat is there already
-    return ok(shapes.chat_object(call.store, era, chat), "success" if era.new_chat_api else None)
+    return ok(chat_shapes.chat_object(call.store, era, chat), "success" if era.new_chat_api else None)
 
 
 async def list_chats(call: Call) -> Response:
@@ -127,11 +127,11 @@ async def list_chats(call: Call) -> Response:
         if words := call.query("keywords"):
             found = [chat for chat in found if words.lower() in chat.name.lower()]
         size = len(found) or 1 if era.chats_unpaged and not call.query("page_size") else 30
-        page = [shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found, size=size)]
+        page = [chat_shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found, size=size)]
         return ok({"chats": page, "total": len(found)}, "success")
     if not found and (call.query("id") or call.query("name")):
         raise refuse(102, "The chat doesn't exist")
-    return ok([shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found)])
+    return ok([chat_shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found)])
 
 
 def _chat(call: Call, old_message: str) -> Chat:
@@ -143,7 +143,7 @@ def _chat(call: Call, old_message: str) -> Chat:
 
 async def get(call: Call) -> Response:
     """``GET /chats/{chat_id}``."""
-    return ok(shapes.chat_object(call.store, call.era, _chat(call, "")), "success")
+    return ok(chat_shapes.chat_object(call.store, call.era, _chat(call, "")), "success")
 
 
 async def _update(call: Call, *, merge: bool) -> Response:
@@ -159,7 +159,7 @@ async def _update(call: Call, *, merge: bool) -> Response:
     for name, value in given.items():
         setattr(chat, name, value)
     call.store.touch(chat)
-    return ok(shapes.chat_object(call.store, era, chat), "success") if era.new_chat_api else ok()
+    return ok(chat_shapes.chat_object(call.store, era, chat), "success") if era.new_chat_api else ok()
 
 
 async def replace(call: Call) -> Response:
@@ -234,7 +234,7 @@ async def create_session(call: Call) -> Response:
     if not name.strip():
         raise refuse(102, "`name` can not be empty" if call.era.new_chat_api else "`name` can not be empty.")
     session = new_session(call, chat, name=name, user_id=str(body.get("user_id") or ""))
-    return ok(shapes.session_object(call.era, session, created=True), _succeeded(call))
+    return ok(chat_shapes.session_object(call.era, session, created=True), _succeeded(call))
 
 
 async def list_sessions(call: Call) -> Response:
@@ -246,7 +246,7 @@ async def list_sessions(call: Call) -> Response:
         name=call.query("name"),
         user_id=call.query("user_id"),
     )
-    return ok([shapes.session_object(call.era, session) for session in call.page(found)], _succeeded(call))
+    return ok([chat_shapes.session_object(call.era, session) for session in call.page(found)], _succeeded(call))
 
 
 def _session(call: Call) -> Session:
@@ -261,7 +261,7 @@ def _session(call: Call) -> Session:
 
 async def get_session(call: Call) -> Response:
     """``GET /chats/{chat_id}/sessions/{session_id}``."""
-    return ok(shapes.session_object(call.era, _session(call), avatar=True), "success")
+    return ok(chat_shapes.session_object(call.era, _session(call), avatar=True), "success")
 
 
 async def update_session(call: Call) -> Response:
@@ -276,7 +276,7 @@ async def update_session(call: Call) -> Response:
             raise refuse(102, "`name` can not be empty")
         session.name = str(body["name"])[:_NAME_LIMIT]
     call.store.touch(session)
-    return ok(shapes.session_object(call.era, session), "success") if call.era.new_chat_api else ok()
+    return ok(chat_shapes.session_object(call.era, session), "success") if call.era.new_chat_api else ok()
 
 
 async def delete_sessions(call: Call) -> Response:
@@ -314,7 +314,7 @@ async def delete_message(call: Call) -> Response:
             del session.references[number]
     session.messages = [message for message in session.messages if message.get("id") != key]
     call.store.touch(session)
-    return ok(shapes.session_object(call.era, session), "success")
+    return ok(chat_shapes.session_object(call.era, session), "success")
 
 
 async def rate_message(call: Call) -> Response:
@@ -328,4 +328,4 @@ async def rate_message(call: Call) -> Response:
             if not message["thumbup"] and body.get("feedback"):
                 message["feedback"] = body["feedback"]
     call.store.touch(session)
-    return ok(shapes.session_object(call.era, session), "success")
+    return ok(chat_shapes.session_object(call.era, session), "success")

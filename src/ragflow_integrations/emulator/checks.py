@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ragflow_integrations.emulator import files, shapes
-from ragflow_integrations.emulator.eras import TakenName
 from ragflow_integrations.emulator.replies import refuse
 from ragflow_integrations.emulator.store import Dataset, Document
+from ragflow_integrations.emulator.variants import TakenName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

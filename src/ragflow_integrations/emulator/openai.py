@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.chats import known_model
 from ragflow_integrations.emulator.completions import wants_metadata
-from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
 from ragflow_integrations.emulator.model import SETTINGS
 from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, crashed, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
 from ragflow_integrations.emulator.turns import Ask, make_turn
+from ragflow_integrations.emulator.variants import ReferenceFlag, Slices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import shapes
+from ragflow_integrations.emulator import dataset_shapes, shapes
 from ragflow_integrations.emulator.answering import Query, candidates, document_counts, graph_hit, highlight, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
@@ -146,7 +146,7 @@ async def retrieve(call: Call) -> Response:
         hits.insert(0, passage)
     chunks = []
     for hit in hits:
-        seen = shapes.hit_object(hit, call.era, words=terms(hit.chunk.content))
+        seen = dataset_shapes.hit_object(hit, call.era, words=terms(hit.chunk.content))
         if marked:
             seen["highlight"] = highlight(hit.chunk.content, question)
         metadata = _metadata(call, body, hit.metadata)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route
 
-from ragflow_integrations.emulator import agents, chats, completions, datasets, openai, retrieval, system
+from ragflow_integrations.emulator import agents, chats, chunks, completions, datasets, documents, openai, retrieval, system
 from ragflow_integrations.emulator.calls import Call, authorize
-from ragflow_integrations.emulator.eras import Access
 from ragflow_integrations.emulator.replies import Refused
+from ragflow_integrations.emulator.variants import Access
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,22 +93,22 @@ TABLE: Final = (
     _key("DELETE", "/datasets", datasets.delete),
     _key("PUT", "/datasets/{dataset_id}", datasets.update),
     _key("GET", "/datasets/{dataset_id}", datasets.get, "dataset_get"),
-    _key("POST", _DOCUMENTS, datasets.upload),
-    _key("GET", _DOCUMENTS, datasets.list_documents),
-    _key("DELETE", _DOCUMENTS, datasets.delete_documents),
-    _key("POST", _DOCUMENTS + "/parse", datasets.start_parsing, "parse_route"),
-    _key("POST", _DOCUMENTS + "/stop", datasets.stop_parsing, "parse_route"),
-    _old("POST", "/datasets/{dataset_id}/chunks", datasets.start_parsing),
-    _old("DELETE", "/datasets/{dataset_id}/chunks", datasets.stop_parsing),
-    _key("GET", _DOCUMENT, datasets.download),
-    _key("PUT", _DOCUMENT, datasets.update_document),
-    _key("PATCH", _DOCUMENT, datasets.update_document, "new_chat_api"),
-    _old("GET", _CHUNKS, datasets.list_chunks),
-    _old("POST", _CHUNKS, datasets.add_chunk),
-    _old("DELETE", _CHUNKS, datasets.delete_chunks),
-    _old("PUT", _CHUNKS + "/{chunk_id}", datasets.update_chunk),
-    _old("PATCH", _CHUNKS + "/{chunk_id}", datasets.update_chunk, "new_chat_api"),
-    _old("GET", _CHUNKS + "/{chunk_id}", datasets.get_chunk, "new_chat_api"),
+    _key("POST", _DOCUMENTS, documents.upload),
+    _key("GET", _DOCUMENTS, documents.list_documents),
+    _key("DELETE", _DOCUMENTS, documents.delete_documents),
+    _key("POST", _DOCUMENTS + "/parse", documents.start_parsing, "parse_route"),
+    _key("POST", _DOCUMENTS + "/stop", documents.stop_parsing, "parse_route"),
+    _old("POST", "/datasets/{dataset_id}/chunks", documents.start_parsing),
+    _old("DELETE", "/datasets/{dataset_id}/chunks", documents.stop_parsing),
+    _key("GET", _DOCUMENT, documents.download),
+    _key("PUT", _DOCUMENT, documents.update_document),
+    _key("PATCH", _DOCUMENT, documents.update_document, "new_chat_api"),
+    _old("GET", _CHUNKS, chunks.list_chunks),
+    _old("POST", _CHUNKS, chunks.add_chunk),
+    _old("DELETE", _CHUNKS, chunks.delete_chunks),
+    _old("PUT", _CHUNKS + "/{chunk_id}", chunks.update_chunk),
+    _old("PATCH", _CHUNKS + "/{chunk_id}", chunks.update_chunk, "new_chat_api"),
+    _old("GET", _CHUNKS + "/{chunk_id}", chunks.get_chunk, "new_chat_api"),
     _key("GET", "/agents", agents.list_agents),
     _key("GET", _AGENT, agents.get_agent, "agent_new_api"),
     _key("POST", _AGENT + "/reset", agents.reset_agent, "agent_new_api"),
