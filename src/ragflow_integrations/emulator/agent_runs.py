@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ragflow_integrations.emulator import dataset_shapes
 from ragflow_integrations.emulator.agent_shapes import TIPS, form_of
 from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
-from ragflow_integrations.emulator.model import Commands, ModelError, Task
+from ragflow_integrations.emulator.model import Commands, ModelError, ModelRequest
 from ragflow_integrations.emulator.store import new_id
 from ragflow_integrations.emulator.text import count_tokens
 from ragflow_integrations.emulator.variants import AgentEvents
@@ -148,7 +148,7 @@ class Run:
 
     async def _writing(self, question: str) -> AsyncIterator[dict[str, Any]]:
         """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
-        task = Task(
+        task = ModelRequest(
             question=question,
             hits=self.hits,
             history=self.session.messages,
@@ -233,15 +233,15 @@ class Run:
             for event in self._beginning():
                 yield event
         if self._pauses:
-            self.path = ["UserFillUp:Ask"]
-            self.outputs["UserFillUp:Ask"] = {"tips": TIPS}
+            self.path = ["UserFillUp:Question"]
+            self.outputs["UserFillUp:Question"] = {"tips": TIPS}
             yield self._event("user_inputs", {"inputs": form_of(agent), "tips": TIPS})
             return
         question = self.question
         if agent.asks:
             value = self.inputs.get(agent.asks)
             filled = value.get("value", "") if isinstance(value, dict) else value or ""
-            yield self._finished("UserFillUp:Ask", {}, {agent.asks: filled})
+            yield self._finished("UserFillUp:Question", {}, {agent.asks: filled})
             question = f"{question} {filled}".strip()
         if agent.says is not None:
             self.text = agent.says

@@ -24,7 +24,7 @@ def node_names(agent: Agent) -> list[str]:
     """The nodes of an agent, in their order."""
     names = ["begin"]
     names += ["Message:Hello"] if agent.greets else []
-    names += ["UserFillUp:Ask"] if agent.asks else []
+    names += ["UserFillUp:Question"] if agent.asks else []
     if agent.says is None:
         names += ["Retrieval:Kb"] if agent.dataset_ids else []
         names += ["Agent:Main"]
@@ -41,7 +41,7 @@ def agent_dsl(agent: Agent, session: Session | None = None) -> dict[str, Any]:
     params: dict[str, dict[str, Any]] = {
         "begin": {"mode": "conversational", "prologue": agent.prologue, "inputs": {}},
         "Message:Hello": {"content": [agent.greets]},
-        "UserFillUp:Ask": {"enable_tips": True, "tips": TIPS, "inputs": form_of(agent)},
+        "UserFillUp:Question": {"enable_tips": True, "tips": TIPS, "inputs": form_of(agent)},
         "Retrieval:Kb": {"kb_ids": agent.dataset_ids, "query": "sys.query"},
         "Agent:Main": {"llm_id": CHAT_MODEL, "cite": True, "prompts": [{"role": "user", "content": "{sys.query}"}]},
         "Message:Out": {"content": ["{Agent:Main@content}" if agent.says is None else agent.says]},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ragflow_integrations.emulator import chat_shapes, checks, shapes
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.store import Chat, Dataset, Document, Session
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def create(call: Call) -> Response:
     chat = Chat(**(defaults | given))
     call.store.put(chat)
     if era.chat_needs_dataset_ids and "dataset_ids" not in body:
-        raise Refused(crashed(KeyError("dataset_ids")))  # when the chat is there already
+        raise Refused(exception_reply(KeyError("dataset_ids")))  # when the chat is there already
     return ok(chat_shapes.chat_object(call.store, era, chat), "success" if era.new_chat_api else None)
 
 
@@ -227,7 +227,7 @@ def _succeeded(call: Call) -> str | None:
 async def create_session(call: Call) -> Response:
     """``POST /chats/{chat_id}/sessions``."""
     if call.era.session_needs_body and not (await call.request.body()).strip():
-        raise Refused(crashed(TypeError("'NoneType' object does not support item assignment")))
+        raise Refused(exception_reply(TypeError("'NoneType' object does not support item assignment")))
     body = await call.body()
     chat = _chat(call, "You do not own the assistant.")
     name = str(body.get("name", "New session") or "")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator.chats import foreign_chat, known_model, new_session
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, frame, ok, refuse
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
-from ragflow_integrations.emulator.turns import Ask, make_turn, new_message_id, remember
+from ragflow_integrations.emulator.turns import Question, make_turn, new_message_id, remember
 from ragflow_integrations.emulator.variants import NoSession, Prompt
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.streams import Turn
 
 
-class Exchange:
+class NativeCompletion:
     """One native completion: a turn, the ids it is labelled with, and the session that remembers it."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Exchange:
         try:
             event = await answer_at_once(self.turn)
         except TurnFailedError as error:
-            raise Refused(crashed(error.cause)) from error
+            raise Refused(exception_reply(error.cause)) from error
         self._remember()
         return ok(event | self.labels if event else event, "success" if self.call.era.messages_in_events else None)
 
@@ -117,10 +117,10 @@ async def _answer_question(call: Call) -> Response:
     session = _own_session(call, chat, body["session_id"])
     for name in ("chat_id", "tenant_id"):
         if name in body:
-            raise Refused(crashed(TypeError(f"{era.completion_callable}() got multiple values for argument '{name}'")))
+            raise Refused(exception_reply(TypeError(f"{era.completion_callable}() got multiple values for argument '{name}'")))
     if "question" not in body:
         message = f"{era.completion_callable}() missing 1 required positional argument: 'question'"
-        raise Refused(crashed(TypeError(message)))
+        raise Refused(exception_reply(TypeError(message)))
     if "messages" in body:
         return _collision(call, streamed=streamed)
     return await _turn_of_question(call, chat, session, body)
@@ -145,7 +145,7 @@ def _collision(call: Call, *, streamed: bool) -> Response:
     """``messages`` collides with a parameter of the server's own function, once the answer has begun."""
     message = f"{call.era.chat_callable}() got multiple values for argument 'messages'"
     if not streamed:
-        raise Refused(crashed(TypeError(message)))
+        raise Refused(exception_reply(TypeError(message)))
 
     async def frames() -> AsyncGenerator[str, None]:
         yield call.error_event(message)
@@ -157,7 +157,7 @@ def _collision(call: Call, *, streamed: bool) -> Response:
 async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict[str, Any]) -> Response:
     era = call.era
     question = body["question"]
-    ask = Ask(
+    ask = Question(
         question=question,
         history=session.messages,
         streamed=_is_streamed(body),
@@ -172,7 +172,7 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
     message_id = new_message_id(call)
     messages = [*session.messages, {"role": "user", "content": question, "id": message_id}]
     labels = {"id": message_id, "session_id": session.id}
-    exchange = Exchange(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
+    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
     return await exchange.answer()
 
 
@@ -213,7 +213,7 @@ def _find_session(call: Call, chat: Chat, key: Any) -> Session:
 
 def _failing(call: Call, message: str, *, streamed: bool) -> Response:
     if not streamed:
-        raise Refused(crashed(f"Exception({message!r})"))
+        raise Refused(exception_reply(f"Exception({message!r})"))
 
     async def frames() -> AsyncGenerator[str, None]:
         yield call.error_event(message)
@@ -246,7 +246,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         return _failing(call, last, streamed=streamed)
     question = messages[-1].get("content")
     if era.prompt is Prompt.MESSAGES and isinstance(question, list):
-        raise Refused(crashed(TypeError("expected string or bytes-like object, got 'list'")))
+        raise Refused(exception_reply(TypeError("expected string or bytes-like object, got 'list'")))
     if chat and session is None and stored:
         session = new_session(call, chat)
     before = messages[:-1] if whole or era.history_overwritten or session is None else session.messages
@@ -255,7 +255,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
     labels: dict[str, Any] = {"id": message_id, "session_id": session.id if session else None if chat else ""}
     if chat:
         labels["chat_id"] = chat.id
-    ask = Ask(
+    ask = Question(
         question=question,
         history=before,
         streamed=streamed,
@@ -269,7 +269,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         model=model,
         settings=_settings(call, body) if model else None,
     )
-    exchange = Exchange(call, make_turn(call, chat, ask), labels=labels, session=session, messages=[*before, asked])
+    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=[*before, asked])
     return await exchange.answer()
 
 
@@ -317,9 +317,9 @@ async def chatbot_complete(call: Call) -> Response:
     if session is None:
         return call.stream(_opener_frames(call, _opener(chat, new_session(call, chat))))
     question = body.get("question", "")
-    ask = Ask(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
+    ask = Question(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
     message_id = new_message_id(call)
-    exchange = Exchange(
+    exchange = NativeCompletion(
         call,
         make_turn(call, chat, ask),
         labels={"id": message_id, "session_id": session.id},

@@ -14,7 +14,7 @@ from ragflow_integrations.emulator import files as uploaded_files
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document
 from ragflow_integrations.emulator.variants import DocumentDelete
 
@@ -34,7 +34,7 @@ async def upload(call: Call) -> Response:
     """``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
     unknown = "Can't find the dataset with ID {id}!"
     if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
-        raise Refused(crashed(LookupError(unknown.format(id=call.arg("dataset_id")))))
+        raise Refused(exception_reply(LookupError(unknown.format(id=call.arg("dataset_id")))))
     dataset = owned_dataset(call, unknown)
     async with call.request.form() as form:
         files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]

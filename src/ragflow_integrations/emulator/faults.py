@@ -1,6 +1,6 @@
 """Faults on demand: what goes wrong on the way from a server to a client.
 
-Ask for one with `Emulator(faults=FaultPlan(cut_after=3))`, by setting ``server.faults``, or for a single request with a
+Question for one with `Emulator(faults=FaultPlan(cut_after=3))`, by setting ``server.faults``, or for a single request with a
 header such as ``X-Emulator-Fault: cut-after=3; split=7``.
 """
 
@@ -76,7 +76,7 @@ class FaultPlan:
 NO_FAULT: Final = FaultPlan()
 
 
-class Saboteur:
+class FaultInjector:
     """Decides which plan a request falls under, and counts."""
 
     def __init__(self, plan: FaultPlan | None) -> None:

@@ -45,7 +45,7 @@ def ok(data: Any = _ABSENT, message: str | None = None, **more: Any) -> Json:
     return envelope(0, data=data, message=message, **more)
 
 
-def crashed(error: Exception | str) -> Json:
+def exception_reply(error: Exception | str) -> Json:
     """Code 100: an exception that nobody caught, shown as its representation."""
     return envelope(100, data=None, message=error if isinstance(error, str) else repr(error))
 

@@ -8,7 +8,7 @@ from ragflow_integrations.emulator import dataset_shapes, shapes
 from ragflow_integrations.emulator.answering import Query, candidates, document_counts, graph_hit, highlight, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.replies import Json, Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Json, Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
 from ragflow_integrations.emulator.windows import Cut
@@ -65,7 +65,7 @@ def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> 
     if documents is not None or not condition or not call.era.metadata_condition:
         return documents
     if not isinstance(condition, dict):
-        raise Refused(crashed(AttributeError(f"'{type(condition).__name__}' object has no attribute 'get'")))
+        raise Refused(exception_reply(AttributeError(f"'{type(condition).__name__}' object has no attribute 'get'")))
     matching = matching_documents(call.store, call.era, dataset_ids, condition, in_retrieval=True)
     return None if not matching and call.era.unmatched_metadata_is_ignored else matching
 
@@ -93,8 +93,10 @@ def _check_rerank_model(call: Call, name: str) -> None:
     """Refuse a rerank model that does not exist, in the release's words (``0.27.0-unknown_model``; else source)."""
     if name.partition("@")[0] != _RERANK_MODEL:
         provider = name.partition("@")[2].rpartition("@")[2]
-        newer = f"Provider {provider} not found for model {name}."
-        raise Refused(crashed(LookupError(newer if call.era.models_have_providers else f"Model({name}) not authorized")))
+        text = f"Model({name}) not authorized"
+        if call.era.models_have_providers:
+            text = f"Provider {provider} not found for model {name}."
+        raise Refused(exception_reply(LookupError(text)))
 
 
 def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:

@@ -15,9 +15,9 @@ import uvicorn
 from ragflow_integrations.emulator import ingestion, parsing, shapes
 from ragflow_integrations.emulator.calls import Backend
 from ragflow_integrations.emulator.eras import era_of
-from ragflow_integrations.emulator.faults import FaultPlan, Saboteur
+from ragflow_integrations.emulator.faults import FaultInjector, FaultPlan
 from ragflow_integrations.emulator.gate import RequestRecord, application
-from ragflow_integrations.emulator.model import RemoteModel, StandIn
+from ragflow_integrations.emulator.model import ExtractiveModel, RemoteModel
 from ragflow_integrations.emulator.store import Agent, Chat, Dataset, Document, Store
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ class Emulator:
         self.dataset_id = ""
         self.agent_id = ""
         self.form_agent_id = ""
-        self.saboteur = Saboteur(faults)
+        self.fault_injector = FaultInjector(faults)
         self._docs = CORPUS if docs is None else Path(docs)
         if not self._docs.exists():
             raise FileNotFoundError(f"There is nothing to serve at {self._docs}.")
         self._port = port
         self._delay = delay
         self._data = Path(data) if data is not None else None
-        self._model = RemoteModel(llm_base_url, llm_api_key, llm_model) if llm_base_url else StandIn()
+        self._model = RemoteModel(llm_base_url, llm_api_key, llm_model) if llm_base_url else ExtractiveModel()
         self._thread: threading.Thread | None = None
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._store: Store | None = None
@@ -151,11 +151,11 @@ class Emulator:
     @property
     def faults(self) -> FaultPlan:
         """What goes wrong; may be set at any time."""
-        return self.saboteur.plan
+        return self.fault_injector.plan
 
     @faults.setter
     def faults(self, plan: FaultPlan | None) -> None:
-        self.saboteur = Saboteur(plan)
+        self.fault_injector = FaultInjector(plan)
 
     @property
     def store(self) -> Store:

@@ -11,7 +11,7 @@ from ragflow_integrations.emulator import prompting, research
 from ragflow_integrations.emulator.answering import Query, graph_hit, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.model import Commands, Task
+from ragflow_integrations.emulator.model import Commands, ModelRequest
 from ragflow_integrations.emulator.store import Chat, Dataset, new_id
 from ragflow_integrations.emulator.streams import Turn
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class Ask:
+class Question:
     """A question with its options."""
 
     question: Any
@@ -45,7 +45,7 @@ class Ask:
     """The body: all its fields are variables of the prompt."""
 
 
-def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
+def make_turn(call: Call, chat: Chat | None, ask: Question) -> Turn:
     """Retrieve for a question and set the turn up.
 
     Args:
@@ -77,7 +77,7 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
             hits.insert(0, passage)
     retrieval_seconds = time.perf_counter() - began
-    task = Task(
+    task = ModelRequest(
         question=ask.question,
         hits=hits,
         history=ask.history,
@@ -105,7 +105,7 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     )
 
 
-def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:
+def _documents(call: Call, chat: Chat, ask: Question, dataset_ids: Sequence[str]) -> list[str] | None:
     """The documents to answer from; None for all.
 
     A metadata condition replaces the document ids (source: ``api/apps/sdk/session.py`` of 0.24.0). The assistant's own filter
