@@ -156,7 +156,7 @@ class OpenAIReply:
 
 
 def _reference_flag(call: Call, body: dict[str, Any], extra: dict[str, Any]) -> bool | None:
-    """Whether references are asked for; None where the era has no such flag and the chat's setting holds."""
+    """Whether references are asked for; None if the era has no such flag and the chat's setting holds."""
     flag = call.era.openai_reference
     if flag is ReferenceFlag.NONE:
         return None

@@ -87,7 +87,7 @@ class EventStream(Response):
         frames: The events, as text.
         stopping: Set when the emulator stops.
         delay: Seconds to wait before each event but the first.
-        plan: What shall go wrong.
+        plan: Faults to inject.
         on_event: Called for each event sent.
         server_error: Makes the frames of an event with code 500.
         unfinished: Break the connection when the frames are over.

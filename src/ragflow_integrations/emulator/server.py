@@ -78,7 +78,7 @@ class Emulator:
         llm_base_url: An OpenAI-compatible API, up to before ``/chat/completions``, whose model writes the answers.
         llm_api_key: The key of that API.
         llm_model: The model to ask it for.
-        faults: What shall go wrong.
+        faults: Faults to inject.
 
     Attributes:
         requests: The requests answered so far.
