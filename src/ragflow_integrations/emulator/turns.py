@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator import prompting, research
-from ragflow_integrations.emulator.answering import Query, graph_hit, search
+from ragflow_integrations.emulator.answering import Hit, Query, graph_hit, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.model import Commands, ModelRequest
@@ -45,6 +45,26 @@ class Question:
     """The body: all its fields are variables of the prompt."""
 
 
+def _retrieve(call: Call, chat: Chat, ask: Question, dataset_ids: list[str]) -> list[Hit]:
+    """Return the chunks that the assistant is given."""
+    config = chat.prompt_config
+    if not dataset_ids or not isinstance(ask.question, str):
+        return []
+    bare_question = Commands.of(ask.question).question
+    query = Query(
+        question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
+        dataset_ids=dataset_ids,
+        document_ids=_documents(call, chat, ask, dataset_ids),
+        similarity_threshold=chat.similarity_threshold,
+        vector_similarity_weight=chat.vector_similarity_weight,
+        top_k=chat.top_k,
+    )
+    hits = search(call.store, query)[: chat.top_n]
+    if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
+        hits.insert(0, passage)
+    return hits
+
+
 def make_turn(call: Call, chat: Chat | None, ask: Question) -> Turn:
     """Retrieve for a question and set the turn up.
 
@@ -61,21 +81,8 @@ def make_turn(call: Call, chat: Chat | None, ask: Question) -> Turn:
     dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
     config = chat.prompt_config
     quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
-    hits = []
     began = time.perf_counter()
-    if dataset_ids and isinstance(ask.question, str):
-        bare_question = Commands.of(ask.question).question
-        query = Query(
-            question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
-            dataset_ids=dataset_ids,
-            document_ids=_documents(call, chat, ask, dataset_ids),
-            similarity_threshold=chat.similarity_threshold,
-            vector_similarity_weight=chat.vector_similarity_weight,
-            top_k=chat.top_k,
-        )
-        hits = search(call.store, query)[: chat.top_n]
-        if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
-            hits.insert(0, passage)
+    hits = _retrieve(call, chat, ask, dataset_ids)
     retrieval_seconds = time.perf_counter() - began
     task = ModelRequest(
         question=ask.question,
