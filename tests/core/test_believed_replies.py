@@ -18,7 +18,7 @@ from ragflow_integrations import (
 )
 from tests.core.driver import CHAT, DATASET, DOCUMENT, SESSION
 from tests.core.eras import QUESTION, Served, unique
-from tests.core.scripts import said, status
+from tests.core.scripts import envelope, said, status
 from tests.support.wire import WireServer, replay_map
 
 if TYPE_CHECKING:
@@ -208,3 +208,11 @@ def test_a_code_of_404_about_an_object_is_not_a_missing_route(connect: Connect) 
     with WireServer(route) as server:
         error = connect(server.base_url).fails(lambda client: client.chunks.get(DATASET, DOCUMENT, "c"))
         assert type(error) is ChunkNotFoundError
+
+
+def test_sessions_that_0_19_0_cannot_list(connect: Connect) -> None:
+    """It fails over any turn that has a reference (docs/protocol.md)."""
+    with WireServer(envelope(100, "IndexError('list index out of range')")) as server:
+        error = connect(server.base_url).fails(lambda client: client.sessions.list(CHAT))
+    assert isinstance(error, UnsupportedByServerError)
+    assert "asking in them works" in str(error)

@@ -38,13 +38,13 @@ DIFFERENCES: Final = (
         "≤ 0.24.0",
         "deletes everything when a delete names no ids",
         "ids are always named; `delete_all=True` is turned into ids",
-        "test_chats",
+        "test_datasets_and_documents",
     ),
     Difference(
         "0.19.0",
         "cannot read sessions that hold a cited answer",
         "`UnsupportedByServerError`; asking works",
-        "test_call",
+        "test_sessions_that_0_19_0_cannot_list",
     ),
     Difference(
         "≤ 0.19.1",
