@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import dataset_shapes
-from ragflow_integrations.emulator.agent_shapes import TIPS, form_of
 from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
+from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.model import Commands, ModelError, Task
+from ragflow_integrations.emulator.serializers.agents import TIPS, form_of
+from ragflow_integrations.emulator.serializers.chunks import raw_hit, reference_chunk
 from ragflow_integrations.emulator.store import new_id
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.variants import AgentEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -140,7 +140,7 @@ class Run:
             for at, hit in enumerate(self.hits)
         )
         self.known = {"Retrieval:Kb@formalized_content": told}
-        outputs = {"formalized_content": told, "json": [dataset_shapes.raw_hit(hit, self.era) for hit in self.hits]}
+        outputs = {"formalized_content": told, "json": [raw_hit(hit, self.era) for hit in self.hits]}
         yield self._finished("Retrieval:Kb", {"query": question}, outputs)
 
     def _key(self, index: int) -> str:
@@ -177,7 +177,7 @@ class Run:
         """What was retrieved; chunks are keyed by a hash."""
         if not self.hits:
             return {}
-        chunks = {self._key(at): dataset_shapes.reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
+        chunks = {self._key(at): reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
         counts = document_counts(self.hits) if self.era.agent_counts_documents else []
         return {"chunks": chunks, "doc_aggs": {counted["doc_name"]: counted for counted in counts}}
 

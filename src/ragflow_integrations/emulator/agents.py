@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
 
-from ragflow_integrations.emulator import agent_shapes, shapes
 from ragflow_integrations.emulator.agent_runs import Run
 from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.defaults import TENANT
+from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.serializers.agent_sessions import (
+    created_session,
+    listed_messages,
+    listed_session,
+    session_detail,
+)
+from ragflow_integrations.emulator.serializers.agents import agent_dsl, agent_object
 from ragflow_integrations.emulator.store import Agent, Session
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.variants import AgentEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -262,12 +269,12 @@ async def list_agents(call: Call) -> Response:
     """``GET /agents``: newer releases ignore ``id`` and ``title`` [08_agent_list_unknown_id]."""
     agents = call.store.all(Agent)
     if call.era.agent_canvas_list:
-        page = [agent_shapes.agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
+        page = [agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
         return ok({"canvas": page, "total": len(agents)}, "success")
     found = find(agents, id=call.query("id"), title=call.query("title"))
     if not found and (call.query("id") or call.query("title")):
         raise refuse(102, "The agent doesn't exist.")
-    return ok([agent_shapes.agent_object(call.era, agent, listed=True) for agent in call.page(found)])
+    return ok([agent_object(call.era, agent, listed=True) for agent in call.page(found)])
 
 
 def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
@@ -288,19 +295,19 @@ def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
 
 async def get_agent(call: Call) -> Response:
     """``GET /agents/{agent_id}``."""
-    return ok(agent_shapes.agent_object(call.era, _agent(call, "canvas not found.", access=False)), "success")
+    return ok(agent_object(call.era, _agent(call, "canvas not found.", access=False)), "success")
 
 
 async def reset_agent(call: Call) -> Response:
     """``POST /agents/{agent_id}/reset``: forgets the error that sticks to the agent."""
     agent = _agent(call, "canvas not found.", access=False)
     call.backend.agent_errors.pop(agent.id, None)
-    return ok(agent_shapes.agent_dsl(agent), "success")
+    return ok(agent_dsl(agent), "success")
 
 
 def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
     opener = {"role": "assistant", "content": agent.prologue}
-    session = Session(owner_id=agent.id, name="", user_id=user_id or shapes.TENANT, messages=[opener])
+    session = Session(owner_id=agent.id, name="", user_id=user_id or TENANT, messages=[opener])
     call.store.put(session)
     return session
 
@@ -315,7 +322,7 @@ async def create_session(call: Call) -> Response:
     if agent.asks in body:
         session.begin_values = {agent.asks: body[agent.asks]}
         call.store.put(session)
-    return ok(agent_shapes.created_session(call.era, agent, session))
+    return ok(created_session(call.era, agent, session))
 
 
 async def list_sessions(call: Call) -> Response:
@@ -325,12 +332,12 @@ async def list_sessions(call: Call) -> Response:
     page = []
     for session in call.page(found):
         try:
-            messages = agent_shapes.listed_messages(call.era, session)
+            messages = listed_messages(call.era, session)
         except AttributeError as error:
             raise Refused(crashed(error)) from error
-        seen = agent_shapes.listed_session(call.era, agent, session, messages)
+        seen = listed_session(call.era, agent, session, messages)
         with_dsl = (call.query("dsl") or "true").lower() != "false"
-        page.append(seen | {"dsl": agent_shapes.agent_dsl(agent, session)} if with_dsl else seen)
+        page.append(seen | {"dsl": agent_dsl(agent, session)} if with_dsl else seen)
     return ok(page, "success", total=len(found)) if call.era.agent_new_api else ok(page)
 
 
@@ -343,7 +350,7 @@ async def get_session(call: Call) -> Response:
     if session is None or (session.owner_id != agent.id and call.era.agent_session_owner_checked):
         raise refuse(102, "Session not found!")
     owner = call.store.get(Agent, session.owner_id) or agent
-    return ok(agent_shapes.session_detail(call.era, owner, session), "success")
+    return ok(session_detail(call.era, owner, session), "success")
 
 
 async def delete_sessions(call: Call) -> Response:

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ragflow_integrations.emulator.eras import Access, BadBody, PlainBody
 from ragflow_integrations.emulator.faults import NO_FAULT, FaultPlan
 from ragflow_integrations.emulator.model import Commands
 from ragflow_integrations.emulator.replies import EventStream, Json, Refused, crashed, envelope, frame, refuse
-from ragflow_integrations.emulator.variants import Access, BadBody, PlainBody
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Model
     from ragflow_integrations.emulator.store import Store
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import chat_shapes, checks, shapes
+from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.defaults import CHAT_MODEL, LLM_SETTING, TENANT, default_prompt_config
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.serializers.chats import chat_object, old_prompt
+from ragflow_integrations.emulator.serializers.sessions import session_object
 from ragflow_integrations.emulator.store import Chat, Dataset, Document, Session
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ _PLAIN_FIELDS = (
     "meta_data_filter",
 )
 _NAME_LIMIT = 255
-_KNOWN_MODELS = ("fake-chat", shapes.CHAT_MODEL.partition("@")[0])
+_KNOWN_MODELS = ("fake-chat", CHAT_MODEL.partition("@")[0])
 
 
 def known_model(name: str) -> bool:
@@ -68,12 +71,12 @@ def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     if "avatar" in body:
         given["icon"] = body["avatar"]
     if llm := dict(body.get("llm") or {}):
-        model = llm.pop("model_name", shapes.CHAT_MODEL)
+        model = llm.pop("model_name", CHAT_MODEL)
         if not known_model(model) or (call.era.rejects_factory_suffix and "@" in model):
             raise refuse(102, f"`model_name` {model} doesn't exist")
         given |= {"llm_id": model, "llm_setting": llm}
     if prompt := body.get("prompt"):
-        given["prompt_config"] = given.get("prompt_config", {}) | shapes.old_prompt(prompt)
+        given["prompt_config"] = given.get("prompt_config", {}) | old_prompt(prompt)
         # The server stores the weight of the keywords as that of the vectors.
         renamed = {"keywords_similarity_weight": "vector_similarity_weight", "rerank_model": "rerank_id"}
         for old in ("similarity_threshold", "keywords_similarity_weight", "top_n", "top_k", "rerank_model"):
@@ -107,15 +110,15 @@ async def create(call: Call) -> Response:
     era = call.era
     given = _settings(call, {"name": None} | body)
     _check_settings(call, given)
-    given["prompt_config"] = shapes.default_prompt_config(era) | given.get("prompt_config", {})
-    defaults: dict[str, Any] = {"llm_id": shapes.CHAT_MODEL}
+    given["prompt_config"] = default_prompt_config(era) | given.get("prompt_config", {})
+    defaults: dict[str, Any] = {"llm_id": CHAT_MODEL}
     if not era.new_chat_api:
-        defaults |= {"llm_setting": dict(shapes.LLM_SETTING), "similarity_threshold": 0.2}
+        defaults |= {"llm_setting": dict(LLM_SETTING), "similarity_threshold": 0.2}
     chat = Chat(**(defaults | given))
     call.store.put(chat)
     if era.chat_needs_dataset_ids and "dataset_ids" not in body:
         raise Refused(crashed(KeyError("dataset_ids")))  # when the chat is there already
-    return ok(chat_shapes.chat_object(call.store, era, chat), "success" if era.new_chat_api else None)
+    return ok(chat_object(call.store, era, chat), "success" if era.new_chat_api else None)
 
 
 async def list_chats(call: Call) -> Response:
@@ -127,11 +130,11 @@ async def list_chats(call: Call) -> Response:
         if words := call.query("keywords"):
             found = [chat for chat in found if words.lower() in chat.name.lower()]
         size = len(found) or 1 if era.chats_unpaged and not call.query("page_size") else 30
-        page = [chat_shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found, size=size)]
+        page = [chat_object(call.store, era, chat, listed=True) for chat in call.page(found, size=size)]
         return ok({"chats": page, "total": len(found)}, "success")
     if not found and (call.query("id") or call.query("name")):
         raise refuse(102, "The chat doesn't exist")
-    return ok([chat_shapes.chat_object(call.store, era, chat, listed=True) for chat in call.page(found)])
+    return ok([chat_object(call.store, era, chat, listed=True) for chat in call.page(found)])
 
 
 def _chat(call: Call, old_message: str) -> Chat:
@@ -143,7 +146,7 @@ def _chat(call: Call, old_message: str) -> Chat:
 
 async def get(call: Call) -> Response:
     """``GET /chats/{chat_id}``."""
-    return ok(chat_shapes.chat_object(call.store, call.era, _chat(call, "")), "success")
+    return ok(chat_object(call.store, call.era, _chat(call, "")), "success")
 
 
 async def _update(call: Call, *, merge: bool) -> Response:
@@ -159,7 +162,7 @@ async def _update(call: Call, *, merge: bool) -> Response:
     for name, value in given.items():
         setattr(chat, name, value)
     call.store.touch(chat)
-    return ok(chat_shapes.chat_object(call.store, era, chat), "success") if era.new_chat_api else ok()
+    return ok(chat_object(call.store, era, chat), "success") if era.new_chat_api else ok()
 
 
 async def replace(call: Call) -> Response:
@@ -212,9 +215,9 @@ async def delete_many(call: Call) -> Response:
 def new_session(call: Call, chat: Chat, *, name: str = "New session", user_id: str = "") -> Session:
     """Make and store a session that begins with the chat's opener."""
     opener = {"role": "assistant", "content": chat.prompt_config.get("prologue", "")}
-    owner = user_id if call.era.session_keeps_user_id else shapes.TENANT
+    owner = user_id if call.era.session_keeps_user_id else TENANT
     if call.era.new_chat_api and not owner:
-        owner = shapes.TENANT
+        owner = TENANT
     session = Session(owner_id=chat.id, name=name[:_NAME_LIMIT], user_id=owner, messages=[opener])
     call.store.put(session)
     return session
@@ -234,7 +237,7 @@ async def create_session(call: Call) -> Response:
     if not name.strip():
         raise refuse(102, "`name` can not be empty" if call.era.new_chat_api else "`name` can not be empty.")
     session = new_session(call, chat, name=name, user_id=str(body.get("user_id") or ""))
-    return ok(chat_shapes.session_object(call.era, session, created=True), _succeeded(call))
+    return ok(session_object(call.era, session, created=True), _succeeded(call))
 
 
 async def list_sessions(call: Call) -> Response:
@@ -246,7 +249,7 @@ async def list_sessions(call: Call) -> Response:
         name=call.query("name"),
         user_id=call.query("user_id"),
     )
-    return ok([chat_shapes.session_object(call.era, session) for session in call.page(found)], _succeeded(call))
+    return ok([session_object(call.era, session) for session in call.page(found)], _succeeded(call))
 
 
 def _session(call: Call) -> Session:
@@ -261,7 +264,7 @@ def _session(call: Call) -> Session:
 
 async def get_session(call: Call) -> Response:
     """``GET /chats/{chat_id}/sessions/{session_id}``."""
-    return ok(chat_shapes.session_object(call.era, _session(call), avatar=True), "success")
+    return ok(session_object(call.era, _session(call), avatar=True), "success")
 
 
 async def update_session(call: Call) -> Response:
@@ -276,7 +279,7 @@ async def update_session(call: Call) -> Response:
             raise refuse(102, "`name` can not be empty")
         session.name = str(body["name"])[:_NAME_LIMIT]
     call.store.touch(session)
-    return ok(chat_shapes.session_object(call.era, session), "success") if call.era.new_chat_api else ok()
+    return ok(session_object(call.era, session), "success") if call.era.new_chat_api else ok()
 
 
 async def delete_sessions(call: Call) -> Response:
@@ -314,7 +317,7 @@ async def delete_message(call: Call) -> Response:
             del session.references[number]
     session.messages = [message for message in session.messages if message.get("id") != key]
     call.store.touch(session)
-    return ok(chat_shapes.session_object(call.era, session), "success")
+    return ok(session_object(call.era, session), "success")
 
 
 async def rate_message(call: Call) -> Response:
@@ -328,4 +331,4 @@ async def rate_message(call: Call) -> Response:
             if not message["thumbup"] and body.get("feedback"):
                 message["feedback"] = body["feedback"]
     call.store.touch(session)
-    return ok(chat_shapes.session_object(call.era, session), "success")
+    return ok(session_object(call.era, session), "success")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ragflow_integrations.emulator import dataset_shapes
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
 from ragflow_integrations.emulator.documents import owned_document
 from ragflow_integrations.emulator.ingestion import chunk_id, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.serializers.chunks import chunk_object
+from ragflow_integrations.emulator.serializers.documents import document_object
 from ragflow_integrations.emulator.store import Chunk
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ async def list_chunks(call: Call) -> Response:
     if (wanted := call.query("id")) and not chunks:
         code, message = call.era.unknown_chunk
         raise refuse(code, message.format(dataset=document.dataset_id, chunk=wanted))
-    page = [dataset_shapes.chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
+    page = [chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
     if words:  # the search engine's highlight stands in place of the text (seen 0.22.1, 0.24.0)
         page = [seen | {"content": highlight(str(seen["content"]).lower(), words)} for seen in page]
-    beside = dataset_shapes.document_object(call.store, call.era, document, beside_chunks=True)
+    beside = document_object(call.store, call.era, document, beside_chunks=True)
     return ok({"chunks": page, "doc": beside, "total": len(chunks)})
 
 
@@ -51,7 +52,7 @@ def _chunk(call: Call) -> Chunk:
 
 async def get_chunk(call: Call) -> Response:
     """``GET …/chunks/{chunk_id}``."""
-    return ok(dataset_shapes.chunk_object(call.era, _chunk(call)))
+    return ok(chunk_object(call.era, _chunk(call)))
 
 
 async def add_chunk(call: Call) -> Response:

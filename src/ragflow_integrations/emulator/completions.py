@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator.chats import foreign_chat, known_model, new_session
+from ragflow_integrations.emulator.eras import NoSession, Prompt
 from ragflow_integrations.emulator.model import SETTINGS
 from ragflow_integrations.emulator.replies import Refused, crashed, frame, ok, refuse
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.turns import Ask, make_turn, new_message_id, remember
-from ragflow_integrations.emulator.variants import NoSession, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

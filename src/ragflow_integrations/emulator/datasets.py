@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from ragflow_integrations.emulator import checks, dataset_shapes, shapes
+from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.defaults import EMBEDDING_MODELS, TENANT, default_parser_config
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import Refused, ok, refuse
+from ragflow_integrations.emulator.serializers.datasets import dataset_object
 from ragflow_integrations.emulator.store import Dataset
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def _refuse_dataset(call: Call, key: str, *, by_name: bool = False) -> Refused:
     if not by_name and call.era.dataset_id_checked and not _is_uuid(key, 1):
         return refuse(101, f"Field: <id> - Message: <Invalid UUID1 format> - Value: <{key}>")
     code, message = call.era.unknown_dataset_name if by_name else call.era.unknown_dataset_id
-    return refuse(code, message.format(id=key, user=shapes.TENANT))
+    return refuse(code, message.format(id=key, user=TENANT))
 
 
 def _is_uuid(key: str, version: int | None = None) -> bool:
@@ -93,12 +95,12 @@ async def create(call: Call) -> Response:
         description=body.get("description"),
         avatar=body.get("avatar"),
         chunk_method=body.get("chunk_method", "naive"),
-        embedding_model=body.get("embedding_model") or shapes.EMBEDDING_MODELS[0],
+        embedding_model=body.get("embedding_model") or EMBEDDING_MODELS[0],
         permission=body.get("permission", "me"),
-        parser_config=shapes.default_parser_config() | (body.get("parser_config") or {}),
+        parser_config=default_parser_config() | (body.get("parser_config") or {}),
     )
     call.store.put(dataset)
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset))
+    return ok(dataset_object(call.store, call.era, dataset))
 
 
 async def list_datasets(call: Call) -> Response:
@@ -110,7 +112,7 @@ async def list_datasets(call: Call) -> Response:
     found = find(call.store.all(Dataset), id=key, name=name)
     if not found and (key or name):
         raise _refuse_dataset(call, str(key or name), by_name=not key)
-    page = [dataset_shapes.dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(found)]
+    page = [dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(found)]
     return ok(page, None, **({"total_datasets": len(found)} if call.era.dataset_total else {}))
 
 
@@ -119,7 +121,7 @@ async def get(call: Call) -> Response:
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset, got=True))
+    return ok(dataset_object(call.store, call.era, dataset, got=True))
 
 
 async def update(call: Call) -> Response:
@@ -137,7 +139,7 @@ async def update(call: Call) -> Response:
             setattr(dataset, name, body[name])
     dataset.parser_config |= body.get("parser_config") or {}
     call.store.touch(dataset)
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset))
+    return ok(dataset_object(call.store, call.era, dataset))
 
 
 async def delete(call: Call) -> Response:
@@ -169,7 +171,7 @@ def _check_deleted_ids(call: Call, ids: list[str], unknown: list[str]) -> None:
         raise refuse(101, f"Field: <ids> - Message: <{problem}> - Value: <{ids}>")
     if unknown:
         code = call.era.unknown_dataset_name[0]
-        raise refuse(code, f"User '{shapes.TENANT}' lacks permission for datasets: '{', '.join(unknown)}'")
+        raise refuse(code, f"User '{TENANT}' lacks permission for datasets: '{', '.join(unknown)}'")
 
 
 def owned_dataset(call: Call, message: str = "You don't own the dataset {id}.") -> Dataset:

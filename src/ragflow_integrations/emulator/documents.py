@@ -9,14 +9,15 @@ from urllib.parse import quote
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from ragflow_integrations.emulator import checks, dataset_shapes
+from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator import files as uploaded_files
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
+from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.serializers.documents import document_object, uploaded_object
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document
-from ragflow_integrations.emulator.variants import DocumentDelete
 
 if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
@@ -48,7 +49,7 @@ async def upload(call: Call) -> Response:
         raise refuse(101, "File name must be 255 bytes or less.")
     refused = {name: reason for name, content in given if (reason := uploaded_files.refusal(call.era, name, content))}
     added = [add_file(call.store, dataset, name, content) for name, content in given if name not in refused]
-    stored = [dataset_shapes.uploaded_object(call.store, call.era, document) for document in added]
+    stored = [uploaded_object(call.store, call.era, document) for document in added]
     if refused:  # the others are stored all the same [0.27.0-upload_partial]
         named = {"data": stored} if call.era.uploads_name_stored else {}
         raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
@@ -68,7 +69,7 @@ async def list_documents(call: Call) -> Response:
         documents = [document for document in documents if words.lower() in document.name.lower()]
     if runs := call.request.query_params.getlist("run"):
         documents = [document for document in documents if document.run in runs]
-    page = [dataset_shapes.document_object(call.store, call.era, document) for document in call.page(documents)]
+    page = [document_object(call.store, call.era, document) for document in call.page(documents)]
     finish_parsing(call.backend)  # only now, so that whoever waits sees it run at least once
     return ok({"docs": page, "total": len(documents)}, "success" if call.era.new_chat_api else None)
 
@@ -100,7 +101,7 @@ async def update_document(call: Call) -> Response:
             chunk.available = document.enabled
             call.store.put_chunk(chunk)
     call.store.touch(document)
-    return ok(dataset_shapes.document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
+    return ok(document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
 
 
 async def delete_documents(call: Call) -> Response:

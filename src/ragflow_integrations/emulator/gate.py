@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 
+from ragflow_integrations.emulator.eras import UnknownPath
 from ragflow_integrations.emulator.faults import FAULT_HEADER, FaultPlan, proxy_page
 from ragflow_integrations.emulator.replies import Json, crashed
 from ragflow_integrations.emulator.routes import routes
-from ragflow_integrations.emulator.variants import UnknownPath
 
 if TYPE_CHECKING:
     from starlette.requests import Request

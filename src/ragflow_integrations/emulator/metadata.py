@@ -10,14 +10,14 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from ragflow_integrations.emulator.eras import Combining, Comparison, StoredValues
 from ragflow_integrations.emulator.replies import Refused, crashed
 from ragflow_integrations.emulator.store import Document
-from ragflow_integrations.emulator.variants import Combining, Comparison, StoredValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.store import Store
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")

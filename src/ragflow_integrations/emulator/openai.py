@@ -6,16 +6,16 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import shapes
 from ragflow_integrations.emulator.chats import known_model
 from ragflow_integrations.emulator.completions import wants_metadata
+from ragflow_integrations.emulator.defaults import CHAT_MODEL
+from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
 from ragflow_integrations.emulator.model import SETTINGS
 from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, crashed, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
 from ragflow_integrations.emulator.turns import Ask, make_turn
-from ragflow_integrations.emulator.variants import ReferenceFlag, Slices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -196,7 +196,7 @@ async def complete(call: Call) -> Response:
     if era.openai_checks_model:
         if model != "model" and not known_model(str(model)):
             raise refuse(101, f"`llm_id` {model} doesn't exist")
-        model = chat.llm_id or shapes.CHAT_MODEL
+        model = chat.llm_id or CHAT_MODEL
     extra = body.get("extra_body") if isinstance(body.get("extra_body"), dict) else {}
     wanted = _reference_flag(call, body, extra or {})
     ask = Ask(

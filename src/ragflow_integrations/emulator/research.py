@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ragflow_integrations.emulator.eras import DeepResearch
 from ragflow_integrations.emulator.model import Token
-from ragflow_integrations.emulator.variants import DeepResearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Task
 
 TAGS = ("<retrieving>", "</retrieving>")

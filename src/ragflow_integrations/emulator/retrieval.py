@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import dataset_shapes, shapes
 from ragflow_integrations.emulator.answering import Query, candidates, document_counts, graph_hit, highlight, search
+from ragflow_integrations.emulator.defaults import RERANK_MODEL
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
 from ragflow_integrations.emulator.replies import Json, Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.serializers.chunks import hit_object
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
 from ragflow_integrations.emulator.windows import Cut
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
 
 _RELATED = 5
-_RERANK_MODEL = shapes.RERANK_MODEL
+_RERANK_MODEL = RERANK_MODEL
 """The one rerank model there is; it ranks as the search does."""
 
 
@@ -146,7 +147,7 @@ async def retrieve(call: Call) -> Response:
         hits.insert(0, passage)
     chunks = []
     for hit in hits:
-        seen = dataset_shapes.hit_object(hit, call.era, words=terms(hit.chunk.content))
+        seen = hit_object(hit, call.era, words=terms(hit.chunk.content))
         if marked:
             seen["highlight"] = highlight(hit.chunk.content, question)
         metadata = _metadata(call, body, hit.metadata)

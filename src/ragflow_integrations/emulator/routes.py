@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from ragflow_integrations.emulator import agents, chats, chunks, completions, datasets, documents, openai, retrieval, system
 from ragflow_integrations.emulator.calls import Call, authorize
+from ragflow_integrations.emulator.eras import Access
 from ragflow_integrations.emulator.replies import Refused
-from ragflow_integrations.emulator.variants import Access
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

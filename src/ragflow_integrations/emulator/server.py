@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 import uvicorn
 
-from ragflow_integrations.emulator import ingestion, parsing, shapes
 from ragflow_integrations.emulator.calls import Backend
 from ragflow_integrations.emulator.eras import era_of
 from ragflow_integrations.emulator.faults import FaultPlan, Saboteur
 from ragflow_integrations.emulator.gate import RequestRecord, application
 from ragflow_integrations.emulator.model import RemoteModel, StandIn
-from ragflow_integrations.emulator.store import Agent, Chat, Dataset, Document, Store
+from ragflow_integrations.emulator.seed import seed
+from ragflow_integrations.emulator.store import Document, Store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,10 +29,6 @@ CORPUS: Final = Path(__file__).with_name("corpus")
 DEFAULT_KEY: Final = "ragflow-emulator-key"
 BETA_KEY: Final = "emulator-beta-key"
 _HOST: Final = "127.0.0.1"
-_DATASET: Final = "Emulator documents"
-_CHAT: Final = "Emulator assistant"
-_AGENT: Final = "Emulator agent"
-_FORM_AGENT: Final = "Emulator form agent"
 _START_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.1
 
@@ -183,7 +179,9 @@ class Emulator:
             listener.bind((_HOST, self._port))
             self._port = listener.getsockname()[1]
             self._store = Store(self._data)
-            self._seed(self._store)
+            seeded = seed(self._store, self.era, self._docs)
+            self.dataset_id, self.chat_id = seeded.dataset_id, seeded.chat_id
+            self.agent_id, self.form_agent_id = seeded.agent_id, seeded.form_agent_id
         except BaseException:
             listener.close()
             self._close_store()
@@ -260,46 +258,3 @@ class Emulator:
             timeout_graceful_shutdown=1,
         )
         await _Server(config, ready, stopping).serve([listener])
-
-    # What it holds when it starts
-
-    def _seed(self, store: Store) -> None:
-        known = {dataset.name: dataset for dataset in store.all(Dataset)}
-        if _DATASET in known:
-            dataset = known[_DATASET]
-        else:
-            dataset = Dataset(name=_DATASET, parser_config=shapes.default_parser_config())
-            store.put(dataset)
-            for path in self._files():
-                document = ingestion.add_file(store, dataset, path.name, path.read_bytes())
-                ingestion.parse(store, document)
-        self.dataset_id = dataset.id
-        self.chat_id = self._seeded_chat(store)
-        self.agent_id = self._seeded_agent(store, Agent(title=_AGENT, dataset_ids=[dataset.id]))
-        self.form_agent_id = self._seeded_agent(store, Agent(title=_FORM_AGENT, dataset_ids=[dataset.id], asks="topic"))
-
-    def _files(self) -> list[Path]:
-        if self._docs.is_file():
-            return [self._docs]
-        return sorted(path for path in self._docs.rglob("*") if path.suffix.lower() in parsing.SUFFIXES)
-
-    def _seeded_chat(self, store: Store) -> str:
-        for chat in store.all(Chat):
-            if chat.name == _CHAT:
-                return chat.id
-        chat = Chat(
-            name=_CHAT,
-            dataset_ids=[self.dataset_id],
-            llm_id=shapes.CHAT_MODEL,
-            llm_setting=dict(shapes.LLM_SETTING),
-            prompt_config=shapes.default_prompt_config(self.era),
-        )
-        store.put(chat)
-        return chat.id
-
-    def _seeded_agent(self, store: Store, wanted: Agent) -> str:
-        for agent in store.all(Agent):
-            if agent.title == wanted.title:
-                return agent.id
-        store.put(wanted)
-        return wanted.id

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ragflow_integrations.emulator import research
 from ragflow_integrations.emulator.answering import Reference, document_counts, insert_markers
-from ragflow_integrations.emulator.dataset_shapes import reference_chunk
+from ragflow_integrations.emulator.eras import ThinkTags
 from ragflow_integrations.emulator.model import ModelError, Token
+from ragflow_integrations.emulator.serializers.chunks import reference_chunk
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.variants import ThinkTags
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Model, Task
 
 _FLAGS: Final = ("start_to_think", "end_to_think")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 
 from ragflow_integrations.emulator.calls import authorize, unauthorized
+from ragflow_integrations.emulator.eras import Access
 from ragflow_integrations.emulator.replies import Json, Refused, ok
-from ragflow_integrations.emulator.variants import Access
 
 if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call

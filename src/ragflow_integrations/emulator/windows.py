@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ragflow_integrations.emulator.variants import Window
+from ragflow_integrations.emulator.eras import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

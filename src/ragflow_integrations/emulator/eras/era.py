@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ragflow_integrations.emulator.variants import (
+from ragflow_integrations.emulator.eras.variants import (
     AgentEvents,
     AgentReferences,
     BadBody,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ragflow_integrations.emulator.era import CHUNK_KEYS_NEW, CHUNK_KEYS_SCORED, HIT_KEYS_OLD, TASKS, TASKS_NEW, Era
-from ragflow_integrations.emulator.variants import (
+from ragflow_integrations.emulator.eras.era import CHUNK_KEYS_NEW, CHUNK_KEYS_SCORED, HIT_KEYS_OLD, TASKS, TASKS_NEW, Era
+from ragflow_integrations.emulator.eras.variants import (
     AgentEvents,
     AgentReferences,
     BadBody,
