@@ -6,11 +6,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from ragflow_integrations.emulator.agent_runs import Run
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.defaults import TENANT
+from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, ok, refuse
@@ -26,8 +27,6 @@ from ragflow_integrations.emulator.text import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from starlette.responses import Response
 
     from ragflow_integrations.emulator.calls import Call
 
@@ -65,29 +64,39 @@ def _prepare(call: Call, agent_id: Any, body: dict[str, Any]) -> Run | Response:
     if agent is None:
         return _lost(call, refuse(103, "Make sure you have permission to access the agent.", data=False))
     is_new = not body.get("session_id")
-    if is_new:
-        if era.agent_inputs_in_body and agent.asks and not body.get(agent.asks):
-            return HTMLResponse(_ERROR_PAGE, 500)  # an assertion within the stream (source: ``canvas_service.py`` of 0.19.1)
-        session = _new_session(call, agent, str(body.get("user_id") or ""))
-        session.messages = []
-        if era.agent_new_api and not era.agent_forgets_session:
-            session.source = "workflow"
-    else:
-        found = call.store.get(Session, body["session_id"], parent=agent.id)
-        if found is None:
-            unknown = f"You don't own the session {body['session_id']}" if era.agent_inputs_in_body else "Session not found!"
-            return _lost(call, refuse(102, unknown))
-        session = found
-    question = str(body.get("query") or body.get("question") or session.pending_question)
-    # An empty question repeats the agent's last one [08_agent_completion_empty_question_no_session].
-    question = question or call.backend.agent_questions.get(agent.id, "")
-    call.backend.agent_questions[agent.id] = question
+    session = _session_for_run(call, agent, body) if is_new else call.store.get(Session, body["session_id"], parent=agent.id)
+    if isinstance(session, Response):
+        return session
+    if session is None:
+        unknown = f"You don't own the session {body['session_id']}" if era.agent_inputs_in_body else "Session not found!"
+        return _lost(call, refuse(102, unknown))
+    question = _question(call, agent, session, body)
     inputs = body.get("inputs") or {}
     if era.agent_inputs_in_body:
         if agent.asks in body and (is_new or era.agent_inputs_at_runs):
             session.begin_values = {agent.asks: body[agent.asks]}
         inputs = session.begin_values
     return Run(call=call, agent=agent, session=session, is_new=is_new, question=question, inputs=inputs)
+
+
+def _session_for_run(call: Call, agent: Agent, body: dict[str, Any]) -> Session | Response:
+    """Return a new session for a run without one, or the reply to a run that leaves the begin form out."""
+    era = call.era
+    if era.agent_inputs_in_body and agent.asks and not body.get(agent.asks):
+        return HTMLResponse(_ERROR_PAGE, 500)  # an assertion within the stream (source: ``canvas_service.py`` of 0.19.1)
+    session = _new_session(call, agent, str(body.get("user_id") or ""))
+    session.messages = []
+    if era.agent_new_api and not era.agent_forgets_session:
+        session.source = "workflow"
+    return session
+
+
+def _question(call: Call, agent: Agent, session: Session, body: dict[str, Any]) -> str:
+    """Return the question of a run: an empty one repeats the agent's last [08_agent_completion_empty_question_no_session]."""
+    question = str(body.get("query") or body.get("question") or session.pending_question)
+    question = question or call.backend.agent_questions.get(agent.id, "")
+    call.backend.agent_questions[agent.id] = question
+    return question
 
 
 async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, None]:
@@ -358,7 +367,7 @@ async def delete_sessions(call: Call) -> Response:
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}")
     body = await call.body()
     everything = [session.id for session in call.store.all(Session, parent=agent.id)]
-    ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
+    ids = ids_to_delete(call, body, everything)
     found = [session for key in ids if (session := call.store.get(Session, key, parent=agent.id))]
     for session in found:
         call.store.delete(session)

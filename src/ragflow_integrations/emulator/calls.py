@@ -119,8 +119,8 @@ class Call:
         value = await self._json(self.era.bad_json_completion if completion else self.era.bad_json)
         if isinstance(value, dict):
             return value
-        if completion and self.era.bad_json_completion is BadBody.EMPTY and self.era.unauthorized_is_401:
-            return {}  # 0.25.3 checks for required arguments first [09_err_json_array_body]
+        if completion and self.era.completion_ignores_array_body:
+            return {}
         raise Refused(crashed(self.era.array_body))
 
     async def validated_body(self) -> dict[str, Any]:
@@ -159,6 +159,11 @@ class Call:
             raise Refused(crashed(ValueError(f"page_size must be less than or equal to {limit}")))
 
     # Answering
+
+    @property
+    def success_message(self) -> str | None:
+        """The message of a reply with code 0: ``success`` from 0.25 on, none before."""
+        return "success" if self.era.new_chat_api else None
 
     def stream(self, frames: AsyncGenerator[str, None], *, question: object = "", unfinished: bool = False) -> EventStream:
         """Answer with events.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
+from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.documents import owned_document
 from ragflow_integrations.emulator.ingestion import chunk_id, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
@@ -104,7 +105,7 @@ async def delete_chunks(call: Call) -> Response:
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     everything = [chunk.id for chunk in call.store.all(Chunk, parent=document.id)]
-    ids = body.get("chunk_ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
+    ids = ids_to_delete(call, body, everything, field="chunk_ids")
     found = [chunk for key in ids if (chunk := call.store.get(Chunk, key, parent=document.id))]
     for chunk in found:
         call.store.delete(chunk)

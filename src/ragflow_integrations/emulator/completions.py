@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator.chats import foreign_chat, known_model, new_session
+from ragflow_integrations.emulator.chats import foreign_chat, known_model
 from ragflow_integrations.emulator.eras import NoSession, Prompt
 from ragflow_integrations.emulator.model import SETTINGS
 from ragflow_integrations.emulator.replies import Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.sessions import new_session
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.turns import Ask, make_turn, new_message_id, remember
@@ -222,43 +223,71 @@ def _failing(call: Call, message: str, *, streamed: bool) -> Response:
     return call.stream(frames())
 
 
-async def _answer_messages(call: Call, chat_id: Any) -> Response:
-    era = call.era
-    body = await call.body(completion=True)
-    given = _needs_messages(call, body)
-    streamed = _is_streamed(body)
-    chat_id = chat_id or body.get("chat_id")
-    session_id = body.get("session_id") or body.get("conversation_id")
+def _chat_of(call: Call, chat_id: Any, session_id: Any) -> Chat | None:
+    """Return the assistant of a completion; None for a bare talk with the model. Raise the refusal of an unknown one."""
     if session_id and not chat_id:
         raise refuse(102, "`chat_id` is required when `session_id` is provided.")
     chat = call.store.get(Chat, chat_id) if chat_id else None
     if chat_id and chat is None:
         raise foreign_chat(call, "")
+    return chat
+
+
+def _model_of(body: dict[str, Any]) -> str:
+    """Return the model that a body names; empty if it names none. Raise the refusal of an unknown one."""
     model = body.get("llm_id") or ""
     if model and not known_model(model):
         raise refuse(102, f"Cannot use specified model {model}.")
-    whole = bool(body.get("pass_all_history_messages") or body.get("pass_all_history"))
-    stored = era.prompt is Prompt.MESSAGES or not era.store_flag or _stores(body, whole=whole)
-    session = _find_session(call, chat, session_id) if chat and session_id and stored else None
-    messages = _trim(given)
-    if not messages or messages[-1].get("role") != "user":
-        last = "The last content of this conversation is not from user." if messages else "list index out of range"
-        return _failing(call, last, streamed=streamed)
-    question = messages[-1].get("content")
-    if era.prompt is Prompt.MESSAGES and isinstance(question, list):
+    return str(model)
+
+
+def _passes_whole_history(body: dict[str, Any]) -> bool:
+    return bool(body.get("pass_all_history_messages") or body.get("pass_all_history"))
+
+
+def _problem_of(messages: list[dict[str, Any]]) -> str:
+    """Return what the server raises over a conversation that does not end with the user; empty if it does."""
+    if not messages:
+        return "list index out of range"
+    return "" if messages[-1].get("role") == "user" else "The last content of this conversation is not from user."
+
+
+def _history(call: Call, body: dict[str, Any], messages: list[dict[str, Any]], session: Session | None) -> list[dict[str, Any]]:
+    """Return the messages before the question: those of the request, or those that the session holds."""
+    if session is None or _passes_whole_history(body) or call.era.history_overwritten:
+        return messages[:-1]
+    return session.messages
+
+
+def _user_message(call: Call, message: dict[str, Any]) -> dict[str, Any]:
+    """Return the question as a session stores it: with the id of the turn, if the client or the era gives one."""
+    question = message.get("content")
+    if call.era.content_list_fails and isinstance(question, list):
         raise Refused(crashed(TypeError("expected string or bytes-like object, got 'list'")))
+    message_id = message.get("id") or (new_message_id(call) if call.era.answer_ids else None)
+    return {"role": "user", "content": question} | ({"id": message_id} if message_id else {})
+
+
+async def _answer_messages(call: Call, chat_id: Any) -> Response:
+    era = call.era
+    body = await call.body(completion=True)
+    messages = _needs_messages(call, body)
+    session_id = body.get("session_id") or body.get("conversation_id")
+    chat = _chat_of(call, chat_id or body.get("chat_id"), session_id)
+    model = _model_of(body)
+    stored = not era.store_flag or _stores(body)
+    session = _find_session(call, chat, session_id) if chat and session_id and stored else None
+    messages = _trim(messages)
+    if problem := _problem_of(messages):
+        return _failing(call, problem, streamed=_is_streamed(body))
+    message = _user_message(call, messages[-1])
     if chat and session is None and stored:
         session = new_session(call, chat)
-    before = messages[:-1] if whole or era.history_overwritten or session is None else session.messages
-    message_id = messages[-1].get("id") or (new_message_id(call) if era.answer_ids else None)
-    asked = {"role": "user", "content": question} | ({"id": message_id} if message_id else {})
-    labels: dict[str, Any] = {"id": message_id, "session_id": session.id if session else None if chat else ""}
-    if chat:
-        labels["chat_id"] = chat.id
+    history = _history(call, body, messages, session)
     ask = Ask(
-        question=question,
-        history=before,
-        streamed=streamed,
+        question=message["content"],
+        history=history,
+        streamed=_is_streamed(body),
         quote=body.get("quote"),
         document_ids=_document_ids(body),
         legacy=bool(body.get("legacy")),
@@ -269,13 +298,27 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         model=model,
         settings=_settings(call, body) if model else None,
     )
-    exchange = Exchange(call, make_turn(call, chat, ask), labels=labels, session=session, messages=[*before, asked])
+    exchange = Exchange(
+        call,
+        make_turn(call, chat, ask),
+        labels=_labels(message.get("id"), chat, session),
+        session=session,
+        messages=[*history, message],
+    )
     return await exchange.answer()
 
 
-def _stores(body: dict[str, Any], *, whole: bool) -> bool:
+def _labels(message_id: str | None, chat: Chat | None, session: Session | None) -> dict[str, Any]:
+    """Return the ids in the events of an answer; without an assistant the session's is empty, and not null."""
+    if chat is None:
+        return {"id": message_id, "session_id": ""}
+    return {"id": message_id, "session_id": session.id if session else None, "chat_id": chat.id}
+
+
+def _stores(body: dict[str, Any]) -> bool:
+    """Return whether the turn is stored in a session; raise the refusal of one that is neither stored nor passed whole."""
     stored = bool(body.get("store_history_messages", body.get("store_history", True)))
-    if not stored and not whole:
+    if not stored and not _passes_whole_history(body):
         raise refuse(102, "`store_history_messages=false` requires `pass_all_history_messages=true`.")
     return stored
 

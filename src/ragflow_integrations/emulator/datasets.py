@@ -148,19 +148,25 @@ async def delete(call: Call) -> Response:
     if "ids" not in body and not body.get("delete_all"):
         raise refuse(101, f"Field: <ids> - Message: <Field required> - Value: <{body}>")
     ids = body.get("ids")
-    found = [dataset for dataset in call.store.all(Dataset) if ids is None or dataset.id in ids]
-    unknown = [key for key in ids or [] if key not in {dataset.id for dataset in found}]
+    datasets = {dataset.id: dataset for dataset in call.store.all(Dataset)}
+    unknown = [key for key in ids or [] if key not in datasets]
     if call.era.deleted_dataset_ids_checked:
         _check_deleted_ids(call, ids or [], unknown)
-    for dataset in found:
+    deleted = [dataset for dataset in datasets.values() if ids is None or dataset.id in ids]
+    for dataset in deleted:
         call.store.delete(dataset)
     if unknown:
-        errors = [f"You don't own the dataset {key}" for key in unknown]
-        if not found:
-            raise refuse(102, "; ".join(errors))
-        message = f"Partially deleted {len(found)} datasets with {len(errors)} errors"
-        return ok({"success_count": len(found), "errors": errors}, message)
-    return ok({"success_count": len(found)}) if call.era.new_chat_api else ok()
+        return _partly_deleted(len(deleted), unknown)
+    return ok({"success_count": len(deleted)}) if call.era.new_chat_api else ok()
+
+
+def _partly_deleted(count: int, unknown: list[str]) -> Response:
+    """Return the reply to a delete of some unknown datasets; raise the refusal if all were unknown."""
+    errors = [f"You don't own the dataset {key}" for key in unknown]
+    if not count:
+        raise refuse(102, "; ".join(errors))
+    message = f"Partially deleted {count} datasets with {len(errors)} errors"
+    return ok({"success_count": count, "errors": errors}, message)
 
 
 def _check_deleted_ids(call: Call, ids: list[str], unknown: list[str]) -> None:

@@ -13,6 +13,7 @@ from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator import files as uploaded_files
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
+from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
 from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
@@ -37,6 +38,20 @@ async def upload(call: Call) -> Response:
     if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
         raise Refused(crashed(LookupError(unknown.format(id=call.arg("dataset_id")))))
     dataset = owned_dataset(call, unknown)
+    files = await _sent_files(call)
+    if uploaded_files.too_long(call.era, [name for name, _ in files]):
+        raise refuse(101, "File name must be 255 bytes or less.")
+    refused = {name: reason for name, content in files if (reason := uploaded_files.refusal(call.era, name, content))}
+    added = [add_file(call.store, dataset, name, content) for name, content in files if name not in refused]
+    stored = [uploaded_object(call.store, call.era, document) for document in added]
+    if refused:  # the others are stored all the same [0.27.0-upload_partial]
+        named = {"data": stored} if call.era.uploads_name_stored else {}
+        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
+    return ok(stored)
+
+
+async def _sent_files(call: Call) -> list[tuple[str, bytes]]:
+    """Return the names and contents of the uploaded files; raise the refusal of a form without any."""
     async with call.request.form() as form:
         files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
         if not files:
@@ -44,16 +59,7 @@ async def upload(call: Call) -> Response:
         if any(not file.filename for file in files):
             raise refuse(101, "No file selected!")
         # The form parser of the server turns `%22`, as clients write a quote, back.
-        given = [(str(file.filename).replace("%22", '"'), await file.read()) for file in files]
-    if uploaded_files.too_long(call.era, [name for name, _ in given]):
-        raise refuse(101, "File name must be 255 bytes or less.")
-    refused = {name: reason for name, content in given if (reason := uploaded_files.refusal(call.era, name, content))}
-    added = [add_file(call.store, dataset, name, content) for name, content in given if name not in refused]
-    stored = [uploaded_object(call.store, call.era, document) for document in added]
-    if refused:  # the others are stored all the same [0.27.0-upload_partial]
-        named = {"data": stored} if call.era.uploads_name_stored else {}
-        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
-    return ok(stored)
+        return [(str(file.filename).replace("%22", '"'), await file.read()) for file in files]
 
 
 async def list_documents(call: Call) -> Response:
@@ -71,7 +77,7 @@ async def list_documents(call: Call) -> Response:
         documents = [document for document in documents if document.run in runs]
     page = [document_object(call.store, call.era, document) for document in call.page(documents)]
     finish_parsing(call.backend)  # only now, so that whoever waits sees it run at least once
-    return ok({"docs": page, "total": len(documents)}, "success" if call.era.new_chat_api else None)
+    return ok({"docs": page, "total": len(documents)}, call.success_message)
 
 
 async def download(call: Call) -> Response:
@@ -109,7 +115,7 @@ async def delete_documents(call: Call) -> Response:
     dataset = owned_dataset(call)
     body = await call.body()
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
-    ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
+    ids = ids_to_delete(call, body, everything)
     style = call.era.document_delete
     # Up to 0.25.1 nobody looks whether a document is in the dataset (source).
     parent = dataset.id if style is DocumentDelete.ALL_OR_NONE else None

@@ -145,6 +145,15 @@ def _documents(era: Era, condition: Mapping[str, Any], facts: Mapping[str, Mappi
     }
 
 
+def _facts(store: Store, dataset_ids: Iterable[str], stored: StoredValues) -> dict[str, dict[str, list[Any]]]:
+    """Return the values that are compared, by document id and field."""
+    return {
+        document.id: {name: _values(value, stored) for name, value in document.meta_fields.items()}
+        for key in dataset_ids
+        for document in store.all(Document, parent=key)
+    }
+
+
 def matching_documents(
     store: Store, era: Era, dataset_ids: Iterable[str], condition: Mapping[str, Any], *, in_retrieval: bool = False
 ) -> list[str]:
@@ -160,14 +169,7 @@ def matching_documents(
     Returns:
         Their ids.
     """
-    stored = era.metadata_values
-    if in_retrieval and era.retrieval_metadata_values is not None:
-        stored = era.retrieval_metadata_values
-    facts = {
-        document.id: {name: _values(value, stored) for name, value in document.meta_fields.items()}
-        for key in dataset_ids
-        for document in store.all(Document, parent=key)
-    }
+    facts = _facts(store, dataset_ids, (era.retrieval_metadata_values if in_retrieval else None) or era.metadata_values)
     conditions = list(condition.get("conditions") or [])
     if era.metadata_combining is Combining.ENDS_AT_NOTHING:
         known = {name for fields in facts.values() for name in fields}

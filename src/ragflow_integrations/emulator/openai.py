@@ -175,40 +175,51 @@ def _plain(call: Call, content: Any) -> str:
     return str(content or "")
 
 
-async def complete(call: Call) -> Response:
-    """``POST /chats_openai/{chat_id}/chat/completions`` and ``POST /openai/{chat_id}/chat/completions``."""
-    era = call.era
+async def _checked_body(call: Call) -> dict[str, Any]:
+    """Return the body, or raise the refusal of one without its required arguments."""
     try:
         body = await call.body()
     except Refused:
         body = {}  # these routes check for required arguments first, whatever the body is
     if refusal := missing_arguments(body, "model", "messages"):
         raise refusal
-    messages = [message for message in body["messages"] if message.get("role") in ("user", "assistant")]
-    chat = call.store.get(Chat, call.arg("chat_id"))
     if not body["messages"]:
         raise refuse(102, "You have to provide messages.")
     if body["messages"][-1].get("role") != "user":
         raise refuse(102, "The last content of this conversation is not from user.")
+    return body
+
+
+def _model(call: Call, chat: Chat, name: Any) -> Any:
+    """Return the name of the model in replies: that of the request, or of the assistant if the era checks the request's."""
+    if not call.era.openai_checks_model:
+        return name
+    if name != "model" and not known_model(str(name)):
+        raise refuse(101, f"`llm_id` {name} doesn't exist")
+    return chat.llm_id or CHAT_MODEL
+
+
+async def complete(call: Call) -> Response:
+    """``POST /chats_openai/{chat_id}/chat/completions`` and ``POST /openai/{chat_id}/chat/completions``."""
+    era = call.era
+    body = await _checked_body(call)
+    chat = call.store.get(Chat, call.arg("chat_id"))
     if chat is None:
         raise refuse(102, f"You don't own the chat {call.arg('chat_id')}")
-    model = body["model"]
-    if era.openai_checks_model:
-        if model != "model" and not known_model(str(model)):
-            raise refuse(101, f"`llm_id` {model} doesn't exist")
-        model = chat.llm_id or CHAT_MODEL
-    extra = body.get("extra_body") if isinstance(body.get("extra_body"), dict) else {}
-    wanted = _reference_flag(call, body, extra or {})
+    model = _model(call, chat, body["model"])
+    messages = [message for message in body["messages"] if message.get("role") in ("user", "assistant")]
+    extra: dict[str, Any] = body["extra_body"] if isinstance(body.get("extra_body"), dict) else {}
+    with_reference = _reference_flag(call, body, extra)
     ask = Ask(
         question=_plain(call, messages[-1]["content"]),
         history=messages[:-1],
         streamed=bool(body.get("stream", era.openai_stream_default)),
-        quote=wanted,
-        metadata_condition=(extra or {}).get("metadata_condition") if wanted is not None else None,
-        with_metadata=wants_metadata(extra or {}),
+        quote=with_reference,
+        metadata_condition=extra.get("metadata_condition") if with_reference is not None else None,
+        with_metadata=wants_metadata(extra),
         settings=chat.llm_setting | _settings(body) if era.openai_takes_settings else None,
     )
     turn = make_turn(call, chat, ask)
     context = sum(count_tokens(str(message.get("content"))) for message in messages)
-    reply = OpenAIReply(call, chat, turn, model=model, with_reference=bool(wanted), context=context)
+    reply = OpenAIReply(call, chat, turn, model=model, with_reference=bool(with_reference), context=context)
     return call.stream(reply.frames(), question=ask.question) if ask.streamed else await reply.reply()

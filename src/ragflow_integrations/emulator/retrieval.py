@@ -196,4 +196,4 @@ async def related_questions(call: Call) -> Response:
         for sentence in sentences(chunk.content)
         if set(wanted) & set(terms(sentence))
     ]
-    return ok(found[:_RELATED], "success" if call.era.new_chat_api else None)
+    return ok(found[:_RELATED], call.success_message)

@@ -19,7 +19,7 @@ from ragflow_integrations.emulator.serializers.chunks import reference_chunk
 from ragflow_integrations.emulator.text import count_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Model, Task
@@ -192,16 +192,22 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
         yield turn.final(turn.text, turn.text)
 
 
+def _research_events(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield what deep research sends in front of the answer, and keep its text in the turn."""
+    for text, flags in research.events(turn.era, turn.task) if turn.researches else ():
+        turn.text += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
+        yield turn.piece(text, **flags)
+
+
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
     era = turn.era
-    reasoning = answer = batch = front = ""
+    reasoning = answer = batch = ""
     waiting = 0
     thinking = False
-    for text, flags in research.events(era, turn.task) if turn.researches else ():
-        front += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
-        turn.text = front
-        yield turn.piece(text, **flags)
+    for event in _research_events(turn):
+        yield event
+    front = turn.text
     async for token in _tagged(turn):
         if token.thinking != thinking:
             if batch:
@@ -220,9 +226,15 @@ async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     thought = f"<think>{reasoning}</think>" if reasoning else ""
     turn.text = front + thought + answer
     if turn.has_datasets and (thought or answer):
-        if era.final_has_text:
-            turn.text = thought + turn.decorate(answer)
-        yield turn.final(turn.text if era.final_has_text else "", turn.text)
+        yield _closing(turn, thought, answer)
+
+
+def _closing(turn: Turn, thought: str, answer: str) -> dict[str, Any]:
+    """Return the final event of `_deltas`; with the decorated text in it, that text is stored."""
+    if not turn.era.final_has_text:
+        return turn.final("", turn.text)
+    turn.text = thought + turn.decorate(answer)
+    return turn.final(turn.text, turn.text)
 
 
 async def _legacy(turn: Turn) -> AsyncIterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from ragflow_integrations.emulator.streams import Turn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ragflow_integrations.emulator.answering import Hit
     from ragflow_integrations.emulator.calls import Call
     from ragflow_integrations.emulator.store import Session
 
@@ -60,22 +61,9 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     chat = chat or Chat(name="")
     dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
     config = chat.prompt_config
-    quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
-    hits = []
+    quote = bool(config.get("quote", True)) and (ask.quote is None or ask.quote)
     began = time.perf_counter()
-    if dataset_ids and isinstance(ask.question, str):
-        bare_question = Commands.of(ask.question).question
-        query = Query(
-            question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
-            dataset_ids=dataset_ids,
-            document_ids=_documents(call, chat, ask, dataset_ids),
-            similarity_threshold=chat.similarity_threshold,
-            vector_similarity_weight=chat.vector_similarity_weight,
-            top_k=chat.top_k,
-        )
-        hits = search(call.store, query)[: chat.top_n]
-        if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
-            hits.insert(0, passage)
+    hits = _hits(call, chat, ask, dataset_ids) if dataset_ids and isinstance(ask.question, str) else []
     retrieval_seconds = time.perf_counter() - began
     task = Task(
         question=ask.question,
@@ -103,6 +91,24 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
+
+
+def _hits(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[Hit]:
+    """Return the chunks that a question retrieves, with the passage of the knowledge graph in front."""
+    config = chat.prompt_config
+    bare_question = Commands.of(ask.question).question
+    query = Query(
+        question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
+        dataset_ids=dataset_ids,
+        document_ids=_documents(call, chat, ask, dataset_ids),
+        similarity_threshold=chat.similarity_threshold,
+        vector_similarity_weight=chat.vector_similarity_weight,
+        top_k=chat.top_k,
+    )
+    hits = search(call.store, query)[: chat.top_n]
+    if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
+        hits.insert(0, passage)
+    return hits
 
 
 def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:

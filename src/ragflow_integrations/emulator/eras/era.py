@@ -89,6 +89,8 @@ class Era:
     """[09_err_no_content_type]"""
     array_body: str = "AttributeError(\"'list' object has no attribute 'get'\")"
     """[09_err_json_array_body]"""
+    completion_ignores_array_body: bool = False
+    """A completion takes an array for an empty body: it checks for required arguments first [09_err_json_array_body]."""
 
     # Who is calling
     unauthorized_is_401: bool = False
@@ -122,6 +124,8 @@ class Era:
     """[10_chat_delete_empty_body]"""
     partial_deletes: bool = False
     """A delete of sessions or chats goes on past an unknown id [10_session_delete_partial]; else it ends there (source)."""
+    unknown_session_deleted: str = "The chat doesn't own the session"
+    """[10_session_delete_partial]"""
     unknown_chat_deleted: str = "You don't own the chat {id}"
     """[01_chat_delete_unknown]"""
     page_size_limit: int | None = None
@@ -139,6 +143,8 @@ class Era:
 
     # Native completions
     prompt: Prompt = Prompt.QUESTION
+    content_list_fails: bool = False
+    """A question whose content is a list of parts is code 100 [04_messages_err_content_list]."""
     completion_callable: str = "completion"
     """The function whose name leaks in a TypeError [03_completion_body_with_chat_id]."""
     chat_callable: str = "chat"

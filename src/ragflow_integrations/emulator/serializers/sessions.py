@@ -28,21 +28,39 @@ def _history_chunks(reference: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{key: chunk[key] for key in _HISTORY_KEYS} for chunk in reference.get("chunks", [])]
 
 
+def _by_index(assistant: list[int]) -> list[tuple[int, int]]:
+    """Pair each message with the reference of its own index, which loses most references."""
+    return [(index, index) for index in assistant if index]
+
+
+def _of_answers(assistant: list[int]) -> list[tuple[int, int]]:
+    """Pair the assistant's messages behind its opener with the references in their order."""
+    return [(index, number) for number, index in enumerate(index for index in assistant if index)]
+
+
+def _of_all(assistant: list[int]) -> list[tuple[int, int]]:
+    """Pair all messages of the assistant with the references: the opener has the first answer's."""
+    return [(index, number) for number, index in enumerate(assistant)]
+
+
+_PAIRINGS: Final = {
+    History.BY_INDEX: _by_index,
+    History.ANSWERS: _of_answers,
+    History.ALIGNED: _of_answers,
+    History.SHIFTED: _of_all,
+}
+"""From the indices of the assistant's messages to pairs of a message's index and a reference's."""
+
+
 def _messages_with_references(era: Era, session: Session) -> list[dict[str, Any]]:
     messages = [dict(message) for message in session.messages]
     references = [_history_chunks(reference) for reference in session.references]
-    if era.history is History.BY_INDEX:
-        places = [(at, at) for at, message in enumerate(messages) if at and message["role"] == "assistant"]
-    else:
-        assistant = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
-        answers = [at for at in assistant if at]
-        if era.history is History.ALIGNED and assistant[:1] == [0]:
-            messages[0]["reference"] = []
-        chosen = assistant if era.history is History.SHIFTED else answers
-        places = [(at, number) for number, at in enumerate(chosen)]
-    for at, number in places:
+    assistant = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    if era.history is History.ALIGNED and assistant[:1] == [0]:
+        messages[0]["reference"] = []
+    for index, number in _PAIRINGS[era.history](assistant):
         if number < len(references):
-            messages[at]["reference"] = references[number]
+            messages[index]["reference"] = references[number]
     return messages
 
 
