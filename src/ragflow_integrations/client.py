@@ -48,7 +48,7 @@ class RAGFlowClient(ClientBase["requests.Session"]):
         base_url: Root of the server; default RAGFLOW_BASE_URL, else http://localhost:9380. A trailing `/api/v1` is accepted.
         api_key: API key; default RAGFLOW_API_KEY.
         timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing, where repeating is safe.
+        max_retries: Repetitions of a request that failed in passing, if repeating is safe.
         session: A `requests.Session` to use (proxies, TLS, adapters); it is not closed.
 
     Raises:

@@ -114,11 +114,11 @@ class APIError(RAGFlowError):
     RAGFlow answers nearly every error with HTTP 200 and a `code` other than 0 in the body.
 
     Attributes:
-        code: RAGFlow's code (100, 101, 102, 103, 108, 109, 401 …) or None where the body had none.
+        code: RAGFlow's code (100, 101, 102, 103, 108, 109, 401 …) or None if the body had none.
         http_status: HTTP status of the reply.
         message: The server's own words.
         response: The reply; `response.json()` gives the body.
-        request_id: The `x-request-id` header, where a proxy sets one.
+        request_id: The `x-request-id` header, if a proxy sets one.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class GenerationError(RAGFlowError):
     """The LLM behind RAGFlow failed; on the wire this is text within a successful answer.
 
     Attributes:
-        kind: RAGFlow's word, such as `RATE_LIMIT_EXCEEDED` or `AUTH_ERROR`; None where it gives none (streams ≤ 0.22.1).
+        kind: RAGFlow's word, such as `RATE_LIMIT_EXCEEDED` or `AUTH_ERROR`; None if it gives none (streams ≤ 0.22.1).
         detail: The rest of the server's text.
         partial: Answer text received before the failure.
     """

@@ -61,7 +61,7 @@ class ConnectionOptions(TypedDict, total=False):
         base_url: Root of the server; default RAGFLOW_BASE_URL, else http://localhost:9380.
         api_key: API key; default RAGFLOW_API_KEY.
         timeout: Longest silence in seconds, or a `Timeout`.
-        max_retries: Repetitions of a request that failed in passing, where repeating is safe; default 2.
+        max_retries: Repetitions of a request that failed in passing, if repeating is safe; default 2.
     """
 
     base_url: str | None
@@ -231,15 +231,15 @@ class Chunk:
         document_id: Document it belongs to; empty for knowledge-graph and web results.
         document_name: File name of the document.
         dataset_id: Dataset it belongs to.
-        similarity: Combined score in 0 … 1, None where the server gives none.
+        similarity: Combined score in 0 … 1, None if the server gives none.
         vector_similarity: Score of the embedding.
         term_similarity: Score of the keywords.
         positions: `(page, x0, x1, top, bottom)` boxes; page is 1-based for paged documents, an ordinal otherwise.
         image_id: Image of the chunk, `""` where there is none.
         url: Source address of a web result.
         doc_type: `""`, `"image"` or `"table"`.
-        highlight: Content with `<em>` around matches, where asked for.
-        document_metadata: User metadata of the document, where asked for.
+        highlight: Content with `<em>` around matches, if asked for.
+        document_metadata: User metadata of the document, if asked for.
         raw: The server's object.
     """
 
@@ -275,8 +275,8 @@ class Reference:
 
     Attributes:
         chunks: All retrieved chunks in the server's order, not only the cited ones.
-        documents: Documents cited, or all retrieved where none is cited.
-        total: Candidates the server counted, where it says.
+        documents: Documents cited, or all retrieved if none is cited.
+        total: Candidates the server counted, if it says.
         raw: The server's object.
     """
 
@@ -371,19 +371,19 @@ class Answer:
 
     Attributes:
         text: The server's final text without thinking, its citation markers in the chosen style.
-        reasoning: The model's thinking, where it was sent.
+        reasoning: The model's thinking, if it was sent.
         reference: Everything retrieved.
         citations: The markers of `text`, in order.
         session_id: Session the turn was stored in; None for a stateless answer.
-        message_id: Id of the turn (question and answer share it), None where the server gives none.
+        message_id: Id of the turn (question and answer share it), None if the server gives none.
         chat_id: Chat assistant that answered.
         agent_id: Agent that answered.
-        model: LLM the server names, None where it names none.
+        model: LLM the server names, None if it names none.
         usage: Tokens, on routes that report them.
         finish_reason: `"stop"` and the like, on routes that report it.
         timings: Server timings, on routes that report them.
         citation_style: Style of the markers in `text`.
-        input_request: The form an agent waits for, where it has paused.
+        input_request: The form an agent waits for, if it has paused.
         trace: Events of an agent's nodes, where `return_trace` asked for them.
         structured: Structured output of an agent's components, by component id (≥ 0.23).
         attachments: Files that an agent made (≥ 0.23).
@@ -589,7 +589,7 @@ class Agent:
         id: Agent id.
         title: Display name.
         description: Free text.
-        created_at: Seconds since 1970, None where the server does not say.
+        created_at: Seconds since 1970, None if the server does not say.
         updated_at: Seconds since 1970.
         raw: The server's object.
     """
@@ -684,9 +684,9 @@ class ServerInfo:
     """What is known of a server.
 
     Attributes:
-        version: Its own word, such as `v0.27.0`; None where it gives none (≤ 0.23) or is built from a commit.
+        version: Its own word, such as `v0.27.0`; None if it gives none (≤ 0.23) or is built from a commit.
         oldest: Oldest release it can be, by its replies.
-        newest: Newest release it can be; None where there is no upper bound.
+        newest: Newest release it can be; None if there is no upper bound.
     """
 
     version: str | None
@@ -707,7 +707,7 @@ class Health:
 
     Attributes:
         ok: It answers, and reports no failing part.
-        parts: Its word on each part (`db`, `redis` …), where it gives one (≥ 0.22).
+        parts: Its word on each part (`db`, `redis` …), if it gives one (≥ 0.22).
     """
 
     ok: bool

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ragflow_integrations._protocol.compat import features
 from ragflow_integrations._protocol.compat.pairs import CONDITIONS_JOINED, PAIRS
 from ragflow_integrations._protocol.compat.server_version import VersionRange
+from tests.docs.differences import DIFFERENCES
 from tests.support.releases import RELEASES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 PAIRS_BEGIN, PAIRS_END = "<!-- pairs: begin -->\n", "<!-- pairs: end -->\n"
+DIFFERENCES_BEGIN, DIFFERENCES_END = "<!-- differences: begin -->\n", "<!-- differences: end -->\n"
 OUTCOMES = {
     "resolved": "the documents' metadata are read here and their ids sent",
     "checked": "the results are held against the option here",
@@ -61,13 +63,22 @@ def pairs_table() -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def differences_table() -> str:
+    rows = [["release", "what it does", "what you see"], ["---"] * 3, *(row[:3] for row in DIFFERENCES)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _answer(feature: Feature, era: str) -> str:
     return "yes" if VersionRange().with_reported(era).supports(feature) else "–"
 
 
 def write() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for begin, end, written in ((BEGIN, END, table()), (PAIRS_BEGIN, PAIRS_END, pairs_table())):
+    for begin, end, written in (
+        (BEGIN, END, table()),
+        (PAIRS_BEGIN, PAIRS_END, pairs_table()),
+        (DIFFERENCES_BEGIN, DIFFERENCES_END, differences_table()),
+    ):
         before, rest = page.split(begin)
         page = before + begin + written + end + rest.split(end)[1]
     PAGE.write_text(page, encoding="utf-8")

@@ -66,7 +66,7 @@ def test_the_model_is_told_what_was_found(serve: Callable[..., Api], monkeypatch
     sent: list[dict[str, Any]] = []
     original = module.RemoteModel._request
 
-    def request(self: module.RemoteModel, task: module.Task) -> dict[str, Any]:
+    def request(self: module.RemoteModel, task: module.ModelRequest) -> dict[str, Any]:
         sent.append(original(self, task))
         return sent[-1]
 

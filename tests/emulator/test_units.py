@@ -10,7 +10,7 @@ import pytest
 from ragflow_integrations.emulator import SUPPORTED_VERSIONS, Emulator, FaultPlan
 from ragflow_integrations.emulator.answering import Hit, Query, Reference, extract, insert_markers, place_marker, search
 from ragflow_integrations.emulator.eras import era_of
-from ragflow_integrations.emulator.faults import Saboteur
+from ragflow_integrations.emulator.faults import FaultInjector
 from ragflow_integrations.emulator.ingestion import add_file, parse
 from ragflow_integrations.emulator.parsing import plain_text, split
 from ragflow_integrations.emulator.store import Chat, Chunk, Dataset, Document, Session, Store
@@ -263,8 +263,8 @@ def test_a_bad_header_is_an_error(header: str) -> None:
 
 
 def test_a_plan_counts_and_chooses() -> None:
-    saboteur = Saboteur(FaultPlan(status=429, times=1, path="/chats"))
-    assert saboteur.plan_for("/datasets", None).status is None
-    assert saboteur.plan_for("/chats", None).status == 429
-    assert saboteur.plan_for("/chats", None).status is None
-    assert saboteur.plan_for("/chats", "status=502").status == 502
+    fault_injector = FaultInjector(FaultPlan(status=429, times=1, path="/chats"))
+    assert fault_injector.plan_for("/datasets", None).status is None
+    assert fault_injector.plan_for("/chats", None).status == 429
+    assert fault_injector.plan_for("/chats", None).status is None
+    assert fault_injector.plan_for("/chats", "status=502").status == 502

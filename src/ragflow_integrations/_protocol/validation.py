@@ -29,7 +29,7 @@ def ids(name: str, value: object) -> list[str]:
 
 
 def texts(name: str, value: object, *, empty: bool = False) -> list[str]:
-    """Check a sequence of strings, which may be empty where that means none."""
+    """Check a sequence of strings, which may be empty if that means none."""
     return [] if empty and isinstance(value, list | tuple) and not value else _texts(name, value, "string")
 
 
@@ -79,7 +79,7 @@ def string(name: str, value: object) -> str:
 
 
 def described(description: object) -> dict[str, str]:
-    """Check the description of something, where one is given, and put it as bodies have it."""
+    """Check the description of something, if one is given, and put it as bodies have it."""
     return {} if description is None else {"description": string("description", description)}
 
 

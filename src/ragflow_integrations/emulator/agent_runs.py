@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
 from ragflow_integrations.emulator.eras import AgentEvents
-from ragflow_integrations.emulator.model import Commands, ModelError, Task
+from ragflow_integrations.emulator.model import Commands, ModelError, ModelRequest
 from ragflow_integrations.emulator.serializers.agents import TIPS, form_of
 from ragflow_integrations.emulator.serializers.chunks import raw_hit, reference_chunk
 from ragflow_integrations.emulator.store import new_id
@@ -148,7 +148,7 @@ class Run:
 
     async def _writing(self, question: str) -> AsyncIterator[dict[str, Any]]:
         """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
-        task = Task(
+        task = ModelRequest(
             question=question,
             hits=self.hits,
             history=self.session.messages,

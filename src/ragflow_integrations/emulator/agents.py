@@ -14,7 +14,7 @@ from ragflow_integrations.emulator.defaults import TENANT
 from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, exception_reply, frame, ok, refuse
 from ragflow_integrations.emulator.serializers.agent_sessions import (
     created_session,
     listed_messages,
@@ -163,7 +163,7 @@ async def _answer(call: Call, agent_id: Any, body: dict[str, Any]) -> Response:
     streamed = bool(body.get("stream", era.agent_stream_default))
     if era.agent_events is AgentEvents.BROKEN:
         if not streamed:
-            raise Refused(crashed(TypeError(_BROKEN)))
+            raise Refused(exception_reply(TypeError(_BROKEN)))
         return _broken_stream(call)
     run = _prepare(call, agent_id, body)
     if not isinstance(run, Run):
@@ -343,7 +343,7 @@ async def list_sessions(call: Call) -> Response:
         try:
             messages = listed_messages(call.era, session)
         except AttributeError as error:
-            raise Refused(crashed(error)) from error
+            raise Refused(exception_reply(error)) from error
         seen = listed_session(call.era, agent, session, messages)
         with_dsl = (call.query("dsl") or "true").lower() != "false"
         page.append(seen | {"dsl": agent_dsl(agent, session)} if with_dsl else seen)
@@ -355,7 +355,7 @@ async def get_session(call: Call) -> Response:
     agent = _agent(call, "canvas not found.")
     session = call.store.get(Session, call.arg("session_id"))
     if session is None and not call.era.agent_session_lookup_checked:
-        raise Refused(crashed(AttributeError("'NoneType' object has no attribute 'to_dict'")))
+        raise Refused(exception_reply(AttributeError("'NoneType' object has no attribute 'to_dict'")))
     if session is None or (session.owner_id != agent.id and call.era.agent_session_owner_checked):
         raise refuse(102, "Session not found!")
     owner = call.store.get(Agent, session.owner_id) or agent

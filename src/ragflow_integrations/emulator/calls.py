@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragflow_integrations.emulator.eras import Access, BadBody, PlainBody
 from ragflow_integrations.emulator.faults import NO_FAULT, FaultPlan
 from ragflow_integrations.emulator.model import Commands
-from ragflow_integrations.emulator.replies import EventStream, Json, Refused, crashed, envelope, frame, refuse
+from ragflow_integrations.emulator.replies import EventStream, Json, Refused, envelope, exception_reply, frame, refuse
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,15 +94,15 @@ class Call:
             if self.era.plain_body is PlainBody.EMPTY:
                 return {}
             if self.era.plain_body is PlainBody.FORM_ERROR:
-                raise Refused(crashed(TypeError("Request body is not a valid form payload.")))
+                raise Refused(exception_reply(TypeError("Request body is not a valid form payload.")))
         try:
             return json.loads(raw)
         except ValueError:
             if when_bad is BadBody.EMPTY:
                 return {}
             if when_bad is BadBody.NONE:
-                raise Refused(crashed(AttributeError("'NoneType' object has no attribute 'get'"))) from None
-            raise Refused(crashed("<BadRequest '400: Bad Request'>")) from None
+                raise Refused(exception_reply(AttributeError("'NoneType' object has no attribute 'get'"))) from None
+            raise Refused(exception_reply("<BadRequest '400: Bad Request'>")) from None
 
     async def body(self, *, completion: bool = False) -> dict[str, Any]:
         """The JSON body.
@@ -121,7 +121,7 @@ class Call:
             return value
         if completion and self.era.completion_ignores_array_body:
             return {}
-        raise Refused(crashed(self.era.array_body))
+        raise Refused(exception_reply(self.era.array_body))
 
     async def validated_body(self) -> dict[str, Any]:
         """The JSON body of a route that validates it with a schema, and names what is wrong with code 101."""
@@ -156,7 +156,7 @@ class Call:
         """Refuse a page that is larger than the era allows."""
         limit = self.era.page_size_limit
         if limit is not None and size > limit:
-            raise Refused(crashed(ValueError(f"page_size must be less than or equal to {limit}")))
+            raise Refused(exception_reply(ValueError(f"page_size must be less than or equal to {limit}")))
 
     # Answering
 

@@ -9,7 +9,7 @@ from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.defaults import CHAT_MODEL, LLM_SETTING, default_prompt_config
 from ragflow_integrations.emulator.deletions import delete_by_ids, ids_to_delete
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.chats import chat_object, old_prompt
 from ragflow_integrations.emulator.store import Chat, Dataset, Document
 
@@ -113,7 +113,7 @@ async def create(call: Call) -> Response:
     chat = Chat(**(defaults | given))
     call.store.put(chat)
     if era.chat_needs_dataset_ids and "dataset_ids" not in body:
-        raise Refused(crashed(KeyError("dataset_ids")))  # when the chat is there already
+        raise Refused(exception_reply(KeyError("dataset_ids")))  # when the chat is there already
     return ok(chat_object(call.store, era, chat), call.success_message)
 
 

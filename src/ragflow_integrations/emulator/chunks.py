@@ -11,7 +11,7 @@ from ragflow_integrations.emulator.datasets import owned_dataset
 from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.documents import owned_document
 from ragflow_integrations.emulator.ingestion import chunk_id, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.chunks import chunk_object
 from ragflow_integrations.emulator.serializers.documents import document_object
 from ragflow_integrations.emulator.store import Chunk
@@ -30,7 +30,7 @@ async def list_chunks(call: Call) -> Response:
     chunks = sorted(call.store.all(Chunk, parent=document.id), key=lambda chunk: not chunk.added_by_hand)
     chunks = find(chunks, id=call.query("id"))
     if call.query("id") and chunks and call.era.chunk_alone_needs_image:
-        raise Refused(crashed(KeyError("img_id")))
+        raise Refused(exception_reply(KeyError("img_id")))
     if words := call.query("keywords"):
         chunks = [chunk for chunk in chunks if words.lower() in chunk.content.lower()]
     if (wanted := call.query("id")) and not chunks:

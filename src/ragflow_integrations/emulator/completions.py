@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from ragflow_integrations.emulator.chats import foreign_chat, known_model
 from ragflow_integrations.emulator.eras import NoSession, Prompt
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import Refused, crashed, frame, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, frame, ok, refuse
 from ragflow_integrations.emulator.sessions import new_session
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
-from ragflow_integrations.emulator.turns import Ask, make_turn, new_message_id, remember
+from ragflow_integrations.emulator.turns import Question, make_turn, new_message_id, remember
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.streams import Turn
 
 
-class Exchange:
+class NativeCompletion:
     """One native completion: a turn, the ids it is labelled with, and the session that remembers it."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Exchange:
         try:
             event = await answer_at_once(self.turn)
         except TurnFailedError as error:
-            raise Refused(crashed(error.cause)) from error
+            raise Refused(exception_reply(error.cause)) from error
         self._remember()
         return ok(event | self.labels if event else event, "success" if self.call.era.messages_in_events else None)
 
@@ -118,10 +118,10 @@ async def _answer_question(call: Call) -> Response:
     session = _own_session(call, chat, body["session_id"])
     for name in ("chat_id", "tenant_id"):
         if name in body:
-            raise Refused(crashed(TypeError(f"{era.completion_callable}() got multiple values for argument '{name}'")))
+            raise Refused(exception_reply(TypeError(f"{era.completion_callable}() got multiple values for argument '{name}'")))
     if "question" not in body:
         message = f"{era.completion_callable}() missing 1 required positional argument: 'question'"
-        raise Refused(crashed(TypeError(message)))
+        raise Refused(exception_reply(TypeError(message)))
     if "messages" in body:
         return _collision(call, streamed=streamed)
     return await _turn_of_question(call, chat, session, body)
@@ -146,7 +146,7 @@ def _collision(call: Call, *, streamed: bool) -> Response:
     """``messages`` collides with a parameter of the server's own function, once the answer has begun."""
     message = f"{call.era.chat_callable}() got multiple values for argument 'messages'"
     if not streamed:
-        raise Refused(crashed(TypeError(message)))
+        raise Refused(exception_reply(TypeError(message)))
 
     async def frames() -> AsyncGenerator[str, None]:
         yield call.error_event(message)
@@ -158,7 +158,7 @@ def _collision(call: Call, *, streamed: bool) -> Response:
 async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict[str, Any]) -> Response:
     era = call.era
     question = body["question"]
-    ask = Ask(
+    ask = Question(
         question=question,
         history=session.messages,
         streamed=_is_streamed(body),
@@ -173,7 +173,7 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
     message_id = new_message_id(call)
     messages = [*session.messages, {"role": "user", "content": question, "id": message_id}]
     labels = {"id": message_id, "session_id": session.id}
-    exchange = Exchange(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
+    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
     return await exchange.answer()
 
 
@@ -214,7 +214,7 @@ def _find_session(call: Call, chat: Chat, key: Any) -> Session:
 
 def _failing(call: Call, message: str, *, streamed: bool) -> Response:
     if not streamed:
-        raise Refused(crashed(f"Exception({message!r})"))
+        raise Refused(exception_reply(f"Exception({message!r})"))
 
     async def frames() -> AsyncGenerator[str, None]:
         yield call.error_event(message)
@@ -263,7 +263,7 @@ def _user_message(call: Call, message: dict[str, Any]) -> dict[str, Any]:
     """Return the question as a session stores it: with the id of the turn, if the client or the era gives one."""
     question = message.get("content")
     if call.era.content_list_fails and isinstance(question, list):
-        raise Refused(crashed(TypeError("expected string or bytes-like object, got 'list'")))
+        raise Refused(exception_reply(TypeError("expected string or bytes-like object, got 'list'")))
     message_id = message.get("id") or (new_message_id(call) if call.era.answer_ids else None)
     return {"role": "user", "content": question} | ({"id": message_id} if message_id else {})
 
@@ -284,7 +284,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
     if chat and session is None and stored:
         session = new_session(call, chat)
     history = _history(call, body, messages, session)
-    ask = Ask(
+    ask = Question(
         question=message["content"],
         history=history,
         streamed=_is_streamed(body),
@@ -298,7 +298,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         model=model,
         settings=_settings(call, body) if model else None,
     )
-    exchange = Exchange(
+    exchange = NativeCompletion(
         call,
         make_turn(call, chat, ask),
         labels=_labels(message.get("id"), chat, session),
@@ -360,9 +360,9 @@ async def chatbot_complete(call: Call) -> Response:
     if session is None:
         return call.stream(_opener_frames(call, _opener(chat, new_session(call, chat))))
     question = body.get("question", "")
-    ask = Ask(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
+    ask = Question(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
     message_id = new_message_id(call)
-    exchange = Exchange(
+    exchange = NativeCompletion(
         call,
         make_turn(call, chat, ask),
         labels={"id": message_id, "session_id": session.id},

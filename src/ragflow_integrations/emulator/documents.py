@@ -16,7 +16,7 @@ from ragflow_integrations.emulator.datasets import owned_dataset
 from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.documents import document_object, uploaded_object
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document
 
@@ -36,7 +36,7 @@ async def upload(call: Call) -> Response:
     """``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
     unknown = "Can't find the dataset with ID {id}!"
     if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
-        raise Refused(crashed(LookupError(unknown.format(id=call.arg("dataset_id")))))
+        raise Refused(exception_reply(LookupError(unknown.format(id=call.arg("dataset_id")))))
     dataset = owned_dataset(call, unknown)
     files = await _sent_files(call)
     if uploaded_files.too_long(call.era, [name for name, _ in files]):

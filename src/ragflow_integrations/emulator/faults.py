@@ -16,7 +16,7 @@ _REASONS: Final = {429: "Too Many Requests", 500: "Internal Server Error", 502: 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultPlan:
-    """What shall go wrong. Everything that counts events counts those of one stream.
+    """Faults to inject. Counts of events are those of one stream.
 
     Attributes:
         cut_after: Break the connection after so many events; a reply that is no stream is broken off in its middle.
@@ -76,7 +76,7 @@ class FaultPlan:
 NO_FAULT: Final = FaultPlan()
 
 
-class Saboteur:
+class FaultInjector:
     """Decides which plan a request falls under, and counts."""
 
     def __init__(self, plan: FaultPlan | None) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ragflow_integrations.emulator.eras import UnknownPath
 from ragflow_integrations.emulator.faults import FAULT_HEADER, FaultPlan, proxy_page
-from ragflow_integrations.emulator.replies import Json, crashed
+from ragflow_integrations.emulator.replies import Json, exception_reply
 from ragflow_integrations.emulator.routes import routes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class RequestRecord:
     status: int
 
 
-class _Gate:
+class _Middleware:
     """Stands before the routes: records requests, applies faults, and marks every reply."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator, backend: Backend) -> None:
@@ -63,7 +63,7 @@ class _Gate:
             await send(message)
 
         try:
-            plan = self.emulator.saboteur.plan_for(scope["path"], header.decode("latin-1") if header else None)
+            plan = self.emulator.fault_injector.plan_for(scope["path"], header.decode("latin-1") if header else None)
         except ValueError as error:
             await Json({"code": 400, "message": str(error)}, 400)(scope, receive, marked)
             return
@@ -73,14 +73,14 @@ class _Gate:
                 headers = {} if plan.retry_after is None else {"retry-after": str(plan.retry_after)}
                 await HTMLResponse(proxy_page(plan.status), plan.status, headers)(scope, receive, marked)
             elif plan.cut_after is not None or plan.stall_after is not None:
-                await self.app(scope, receive, _Spoiled(marked, plan).send)
+                await self.app(scope, receive, _FaultyResponse(marked, plan).send)
             else:
                 await self.app(scope, receive, marked)
         finally:
             self.emulator.open_streams -= streaming
 
 
-class _Spoiled:
+class _FaultyResponse:
     """Spoils a reply that is not a stream: silence before it, or an end in its middle. Streams see to it themselves."""
 
     def __init__(self, send: Send, plan: FaultPlan) -> None:
@@ -107,7 +107,7 @@ def application(emulator: Emulator, backend: Backend) -> ASGIApp:
         path = request.url.path
         style = backend.era.unknown_path
         if style is UnknownPath.ENVELOPE:
-            return crashed("<NotFound '404: Not Found'>")
+            return exception_reply("<NotFound '404: Not Found'>")
         if style is UnknownPath.ERROR_ONLY:
             text = f"The requested URL {path} was not found"
             return Json({"error": "Not Found", "message": text}, _NOT_FOUND)
@@ -115,10 +115,10 @@ def application(emulator: Emulator, backend: Backend) -> ASGIApp:
         return Json(body, _NOT_FOUND)
 
     async def wrong_method(_: Request, __: Exception) -> Response:
-        return crashed("<MethodNotAllowed '405: Method Not Allowed'>")
+        return exception_reply("<MethodNotAllowed '405: Method Not Allowed'>")
 
     async def exception(_: Request, error: Exception) -> Response:
-        return crashed(error)
+        return exception_reply(error)
 
     handlers = {404: unknown_path, 405: wrong_method, Exception: exception}
-    return _Gate(Starlette(routes=routes(backend), exception_handlers=handlers), emulator, backend)
+    return _Middleware(Starlette(routes=routes(backend), exception_handlers=handlers), emulator, backend)

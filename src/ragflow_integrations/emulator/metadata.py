@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ragflow_integrations.emulator.eras import Combining, Comparison, StoredValues
-from ragflow_integrations.emulator.replies import Refused, crashed
+from ragflow_integrations.emulator.replies import Refused, exception_reply
 from ragflow_integrations.emulator.store import Document
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _documents(era: Era, condition: Mapping[str, Any], facts: Mapping[str, Mappi
     try:
         operator, name, want = str(condition["comparison_operator"]), condition["name"], condition["value"]
     except KeyError as error:
-        raise Refused(crashed(error)) from error
+        raise Refused(exception_reply(error)) from error
     names = _NAMES if era.metadata_comparison in (Comparison.FLOATS, Comparison.RAW) else {**_NAMES, **_LATER_NAMES}
     operator = names.get(operator, operator)
     return {

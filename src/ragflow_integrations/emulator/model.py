@@ -100,7 +100,7 @@ class Commands:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ModelRequest:
     """What a model is asked."""
 
     question: str
@@ -120,15 +120,15 @@ class Task:
 class Model(Protocol):
     """Something that answers."""
 
-    def write(self, task: Task) -> AsyncIterator[Token]:
+    def write(self, task: ModelRequest) -> AsyncIterator[Token]:
         """Write an answer piece by piece; raises `ModelError` where a model would fail."""
         ...
 
 
-class StandIn:
+class ExtractiveModel:
     """The built-in model: it quotes the sentences that match the question, or echoes it."""
 
-    def _text(self, task: Task, commands: Commands) -> str:
+    def _text(self, task: ModelRequest, commands: Commands) -> str:
         values = commands.values
         if "EMPTY" in values:
             return ""
@@ -147,12 +147,12 @@ class StandIn:
         text += "".join(f" w{number}" for number in range(int(commands.number("LONG"))))
         return text + (_UNICODE if "UNICODE" in values else "")
 
-    def _reasoning(self, task: Task, commands: Commands) -> str:
+    def _reasoning(self, task: ModelRequest, commands: Commands) -> str:
         if not _THINKS.search(commands.question):
             return ""
         return f"The user asks about: {commands.question}. I look through {len(task.hits)} knowledge chunks. Then I answer."
 
-    async def write(self, task: Task) -> AsyncIterator[Token]:
+    async def write(self, task: ModelRequest) -> AsyncIterator[Token]:
         """Write the answer.
 
         Args:
@@ -208,7 +208,7 @@ class RemoteModel:
     model: str = "default"
     timeout: float = 120.0
 
-    def _request(self, task: Task) -> dict[str, Any]:
+    def _request(self, task: ModelRequest) -> dict[str, Any]:
         system = task.system or "Answer the question."
         if task.hits and task.cite:
             system += (
@@ -219,7 +219,7 @@ class RemoteModel:
         settings = {name: task.settings[name] for name in SETTINGS if name in task.settings and name != _NEVER_SENT}
         return {"model": self.model, "messages": messages, "stream": task.streamed} | settings
 
-    async def write(self, task: Task) -> AsyncIterator[Token]:
+    async def write(self, task: ModelRequest) -> AsyncIterator[Token]:
         """Have the answer written.
 
         Args:

@@ -11,11 +11,11 @@ from ragflow_integrations.emulator.completions import wants_metadata
 from ragflow_integrations.emulator.defaults import CHAT_MODEL
 from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, crashed, frame, refuse
+from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, exception_reply, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.turns import Ask, make_turn
+from ragflow_integrations.emulator.turns import Question, make_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -138,9 +138,9 @@ class OpenAIReply:
         try:
             event = await answer_at_once(self.turn, whole=True)
         except TurnFailedError as error:
-            raise Refused(crashed(error.cause)) from error
+            raise Refused(exception_reply(error.cause)) from error
         if self._falls:
-            raise Refused(crashed(_NO_REFERENCE))
+            raise Refused(exception_reply(_NO_REFERENCE))
         message = {"role": "assistant", "content": event["answer"]}
         if self.with_reference:
             message["reference"] = self.turn.reference.get("chunks", [])
@@ -156,7 +156,7 @@ class OpenAIReply:
 
 
 def _reference_flag(call: Call, body: dict[str, Any], extra: dict[str, Any]) -> bool | None:
-    """Whether references are asked for; None where the era has no such flag and the chat's setting holds."""
+    """Whether references are asked for; None if the era has no such flag and the chat's setting holds."""
     flag = call.era.openai_reference
     if flag is ReferenceFlag.NONE:
         return None
@@ -170,7 +170,7 @@ def _settings(body: dict[str, Any]) -> dict[str, Any]:
 def _plain(call: Call, content: Any) -> str:
     if isinstance(content, list):
         if not call.era.openai_content_lists:
-            raise Refused(crashed(TypeError("expected string or bytes-like object, got 'list'")))
+            raise Refused(exception_reply(TypeError("expected string or bytes-like object, got 'list'")))
         return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
     return str(content or "")
 
@@ -210,7 +210,7 @@ async def complete(call: Call) -> Response:
     messages = [message for message in body["messages"] if message.get("role") in ("user", "assistant")]
     extra: dict[str, Any] = body["extra_body"] if isinstance(body.get("extra_body"), dict) else {}
     with_reference = _reference_flag(call, body, extra)
-    ask = Ask(
+    ask = Question(
         question=_plain(call, messages[-1]["content"]),
         history=messages[:-1],
         streamed=bool(body.get("stream", era.openai_stream_default)),

@@ -45,7 +45,7 @@ def ok(data: Any = _ABSENT, message: str | None = None, **more: Any) -> Json:
     return envelope(0, data=data, message=message, **more)
 
 
-def crashed(error: Exception | str) -> Json:
+def exception_reply(error: Exception | str) -> Json:
     """Code 100: an exception that nobody caught, shown as its representation."""
     return envelope(100, data=None, message=error if isinstance(error, str) else repr(error))
 
@@ -87,7 +87,7 @@ class EventStream(Response):
         frames: The events, as text.
         stopping: Set when the emulator stops.
         delay: Seconds to wait before each event but the first.
-        plan: What shall go wrong.
+        plan: Faults to inject.
         on_event: Called for each event sent.
         server_error: Makes the frames of an event with code 500.
         unfinished: Break the connection when the frames are over.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ragflow_integrations.emulator.eras import Era
-    from ragflow_integrations.emulator.model import Task
+    from ragflow_integrations.emulator.model import ModelRequest
 
 TAGS = ("<retrieving>", "</retrieving>")
 
@@ -40,7 +40,7 @@ def cuts(era: Era) -> bool:
     return era.deep_research in (DeepResearch.FLAGS, DeepResearch.TAGS)
 
 
-def log(task: Task) -> list[str]:
+def log(task: ModelRequest) -> list[str]:
     """What the server tells of the search while it goes on."""
     return [
         f"Searching by `{task.question}`...<br/>",
@@ -50,13 +50,13 @@ def log(task: Task) -> list[str]:
     ]
 
 
-def inline(task: Task) -> Iterator[Token]:
+def inline(task: ModelRequest) -> Iterator[Token]:
     """Up to 0.23.1: the search as thoughts in front of the answer."""
     for line in log(task):
         yield Token(line, thinking=True)
 
 
-def events(era: Era, task: Task) -> Iterator[tuple[str, dict[str, bool]]]:
+def events(era: Era, task: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
     """From 0.24: what stands in front of the answer, as the texts of events and their flags. The beginning is sent twice."""
     opened, closed = TAGS if era.deep_research is DeepResearch.TAGS else ("", "")
     flagged = era.deep_research is not DeepResearch.TAGS

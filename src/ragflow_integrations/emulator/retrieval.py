@@ -8,7 +8,7 @@ from ragflow_integrations.emulator.answering import Query, candidates, document_
 from ragflow_integrations.emulator.defaults import RERANK_MODEL
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.replies import Json, Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Json, Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.chunks import hit_object
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
 
 _RELATED = 5
-_RERANK_MODEL = RERANK_MODEL
-"""The one rerank model there is; it ranks as the search does."""
 
 
 def _positive(value: Any, default: int) -> int:
@@ -66,7 +64,7 @@ def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> 
     if documents is not None or not condition or not call.era.metadata_condition:
         return documents
     if not isinstance(condition, dict):
-        raise Refused(crashed(AttributeError(f"'{type(condition).__name__}' object has no attribute 'get'")))
+        raise Refused(exception_reply(AttributeError(f"'{type(condition).__name__}' object has no attribute 'get'")))
     matching = matching_documents(call.store, call.era, dataset_ids, condition, in_retrieval=True)
     return None if not matching and call.era.unmatched_metadata_is_ignored else matching
 
@@ -92,10 +90,12 @@ def _options(call: Call, body: dict[str, Any]) -> tuple[int, int, bool]:
 
 def _check_rerank_model(call: Call, name: str) -> None:
     """Refuse a rerank model that does not exist, in the release's words (``0.27.0-unknown_model``; else source)."""
-    if name.partition("@")[0] != _RERANK_MODEL:
+    if name.partition("@")[0] != RERANK_MODEL:
         provider = name.partition("@")[2].rpartition("@")[2]
-        newer = f"Provider {provider} not found for model {name}."
-        raise Refused(crashed(LookupError(newer if call.era.models_have_providers else f"Model({name}) not authorized")))
+        text = f"Model({name}) not authorized"
+        if call.era.models_have_providers:
+            text = f"Provider {provider} not found for model {name}."
+        raise Refused(exception_reply(LookupError(text)))
 
 
 def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:

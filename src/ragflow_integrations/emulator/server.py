@@ -14,9 +14,9 @@ import uvicorn
 
 from ragflow_integrations.emulator.calls import Backend
 from ragflow_integrations.emulator.eras import era_of
-from ragflow_integrations.emulator.faults import FaultPlan, Saboteur
+from ragflow_integrations.emulator.faults import FaultInjector, FaultPlan
 from ragflow_integrations.emulator.gate import RequestRecord, application
-from ragflow_integrations.emulator.model import RemoteModel, StandIn
+from ragflow_integrations.emulator.model import ExtractiveModel, RemoteModel
 from ragflow_integrations.emulator.seed import seed
 from ragflow_integrations.emulator.store import Document, Store
 
@@ -74,7 +74,7 @@ class Emulator:
         llm_base_url: An OpenAI-compatible API, up to before ``/chat/completions``, whose model writes the answers.
         llm_api_key: The key of that API.
         llm_model: The model to ask it for.
-        faults: What shall go wrong.
+        faults: Faults to inject.
 
     Attributes:
         requests: The requests answered so far.
@@ -114,14 +114,14 @@ class Emulator:
         self.dataset_id = ""
         self.agent_id = ""
         self.form_agent_id = ""
-        self.saboteur = Saboteur(faults)
+        self.fault_injector = FaultInjector(faults)
         self._docs = CORPUS if docs is None else Path(docs)
         if not self._docs.exists():
             raise FileNotFoundError(f"There is nothing to serve at {self._docs}.")
         self._port = port
         self._delay = delay
         self._data = Path(data) if data is not None else None
-        self._model = RemoteModel(llm_base_url, llm_api_key, llm_model) if llm_base_url else StandIn()
+        self._model = RemoteModel(llm_base_url, llm_api_key, llm_model) if llm_base_url else ExtractiveModel()
         self._thread: threading.Thread | None = None
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._store: Store | None = None
@@ -147,11 +147,11 @@ class Emulator:
     @property
     def faults(self) -> FaultPlan:
         """What goes wrong; may be set at any time."""
-        return self.saboteur.plan
+        return self.fault_injector.plan
 
     @faults.setter
     def faults(self, plan: FaultPlan | None) -> None:
-        self.saboteur = Saboteur(plan)
+        self.fault_injector = FaultInjector(plan)
 
     @property
     def store(self) -> Store:

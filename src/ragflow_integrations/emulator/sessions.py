@@ -8,7 +8,7 @@ from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.chats import owned_chat
 from ragflow_integrations.emulator.defaults import TENANT
 from ragflow_integrations.emulator.deletions import delete_by_ids, ids_to_delete
-from ragflow_integrations.emulator.replies import Refused, crashed, ok, refuse
+from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.sessions import session_object
 from ragflow_integrations.emulator.store import Chat, Session
 
@@ -34,7 +34,7 @@ def new_session(call: Call, chat: Chat, *, name: str = "New session", user_id: s
 async def create_session(call: Call) -> Response:
     """``POST /chats/{chat_id}/sessions``."""
     if call.era.session_needs_body and not (await call.request.body()).strip():
-        raise Refused(crashed(TypeError("'NoneType' object does not support item assignment")))
+        raise Refused(exception_reply(TypeError("'NoneType' object does not support item assignment")))
     body = await call.body()
     chat = owned_chat(call, "You do not own the assistant.")
     name = str(body.get("name", "New session") or "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from ragflow_integrations.emulator.eras import Era
-    from ragflow_integrations.emulator.model import Model, Task
+    from ragflow_integrations.emulator.model import Model, ModelRequest
 
 _FLAGS: Final = ("start_to_think", "end_to_think")
 _BATCH: Final = 16
@@ -47,7 +47,7 @@ class Turn:
 
     era: Era
     model: Model
-    task: Task
+    task: ModelRequest
     has_datasets: bool
     quote: bool = True
     empty_response: str = ""

@@ -8,23 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ragflow_integrations.emulator import prompting, research
-from ragflow_integrations.emulator.answering import Query, graph_hit, search
+from ragflow_integrations.emulator.answering import Hit, Query, graph_hit, search
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.model import Commands, Task
+from ragflow_integrations.emulator.model import Commands, ModelRequest
 from ragflow_integrations.emulator.store import Chat, Dataset, new_id
 from ragflow_integrations.emulator.streams import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragflow_integrations.emulator.answering import Hit
     from ragflow_integrations.emulator.calls import Call
     from ragflow_integrations.emulator.store import Session
 
 
 @dataclass(kw_only=True)
-class Ask:
+class Question:
     """A question with its options."""
 
     question: Any
@@ -46,7 +45,27 @@ class Ask:
     """The body: all its fields are variables of the prompt."""
 
 
-def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
+def _retrieve(call: Call, chat: Chat, ask: Question, dataset_ids: list[str]) -> list[Hit]:
+    """Return the chunks that the assistant is given."""
+    config = chat.prompt_config
+    if not dataset_ids or not isinstance(ask.question, str):
+        return []
+    bare_question = Commands.of(ask.question).question
+    query = Query(
+        question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
+        dataset_ids=dataset_ids,
+        document_ids=_documents(call, chat, ask, dataset_ids),
+        similarity_threshold=chat.similarity_threshold,
+        vector_similarity_weight=chat.vector_similarity_weight,
+        top_k=chat.top_k,
+    )
+    hits = search(call.store, query)[: chat.top_n]
+    if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
+        hits.insert(0, passage)
+    return hits
+
+
+def make_turn(call: Call, chat: Chat | None, ask: Question) -> Turn:
     """Retrieve for a question and set the turn up.
 
     Args:
@@ -61,11 +80,11 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     chat = chat or Chat(name="")
     dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
     config = chat.prompt_config
-    quote = bool(config.get("quote", True)) and (ask.quote is None or ask.quote)
+    quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
     began = time.perf_counter()
-    hits = _hits(call, chat, ask, dataset_ids) if dataset_ids and isinstance(ask.question, str) else []
+    hits = _retrieve(call, chat, ask, dataset_ids)
     retrieval_seconds = time.perf_counter() - began
-    task = Task(
+    task = ModelRequest(
         question=ask.question,
         hits=hits,
         history=ask.history,
@@ -93,25 +112,7 @@ def make_turn(call: Call, chat: Chat | None, ask: Ask) -> Turn:
     )
 
 
-def _hits(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[Hit]:
-    """Return the chunks that a question retrieves, with the passage of the knowledge graph in front."""
-    config = chat.prompt_config
-    bare_question = Commands.of(ask.question).question
-    query = Query(
-        question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
-        dataset_ids=dataset_ids,
-        document_ids=_documents(call, chat, ask, dataset_ids),
-        similarity_threshold=chat.similarity_threshold,
-        vector_similarity_weight=chat.vector_similarity_weight,
-        top_k=chat.top_k,
-    )
-    hits = search(call.store, query)[: chat.top_n]
-    if config.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
-        hits.insert(0, passage)
-    return hits
-
-
-def _documents(call: Call, chat: Chat, ask: Ask, dataset_ids: Sequence[str]) -> list[str] | None:
+def _documents(call: Call, chat: Chat, ask: Question, dataset_ids: Sequence[str]) -> list[str] | None:
     """The documents to answer from; None for all.
 
     A metadata condition replaces the document ids (source: ``api/apps/sdk/session.py`` of 0.24.0). The assistant's own filter

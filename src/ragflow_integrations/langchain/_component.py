@@ -38,7 +38,7 @@ class RAGFlowComponent(BaseModel):
     timeout: float | Timeout | None = None
     """Longest silence in seconds, or a `Timeout`."""
     max_retries: int | None = None
-    """Repetitions of a request that failed in passing, where repeating is safe; default 2."""
+    """Repetitions of a request that failed in passing, if repeating is safe; default 2."""
     client: AnyClient | None = Field(default=None, exclude=True, repr=False)
     """A client to share, instead of the four arguments above; either kind serves both modes. Without one it is made of them."""
 

@@ -93,7 +93,7 @@ class ChatRAGFlow(BaseChatModel, RAGFlowComponent):
 
     Citations:
         `content` is plain text. `content_blocks` has one text block with standard annotations; they are in
-        `additional_kwargs["citations"]` too. A citation spans its marker in the text, or its sentence where no marker is shown.
+        `additional_kwargs["citations"]` too. A citation spans its marker in the text, or its sentence if no marker is shown.
 
         >>> citation = message.content_blocks[-1]["annotations"][0]
         >>> citation["title"], message.content[citation["start_index"] : citation["end_index"]]

@@ -27,7 +27,7 @@ class RAGFlowLoader(BaseLoader, RAGFlowComponent):
     """Loads the chunks of a dataset, or its documents whole, one page of the listing at a time.
 
     Metadata of chunks are those of `RAGFlowRetriever`'s documents; whole documents have `source`, `document_id`,
-    `document_name`, `dataset_id`, `chunk_count`, `size` and, where there is any, `document_metadata`.
+    `document_name`, `dataset_id`, `chunk_count`, `size` and, if there is any, `document_metadata`.
 
     Example:
         >>> from ragflow_integrations.langchain import RAGFlowLoader

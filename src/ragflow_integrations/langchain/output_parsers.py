@@ -38,7 +38,7 @@ class CitedAnswer(BaseModel):
     sources: list[Document] = Field(default_factory=list)
     """Everything retrieved, in the server's order: `[n]` in the text is `sources[n - 1]`."""
     reasoning: str = ""
-    """The model's thinking, where it was sent."""
+    """The model's thinking, if it was sent."""
 
     @classmethod
     def from_message(cls, message: BaseMessage) -> CitedAnswer:

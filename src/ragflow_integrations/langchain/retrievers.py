@@ -70,15 +70,15 @@ class RAGFlowRetriever(BaseRetriever, RAGFlowComponent):
 
         source, document_name: File name of the document.
         document_id, dataset_id, chunk_id: Ids.
-        similarity: Combined score, 0 … 1, None where the server gives none; so are the next two.
+        similarity: Combined score, 0 … 1, None if the server gives none; so are the next two.
         vector_similarity: Score of the embedding.
         term_similarity: Score of the key words.
         positions: `[page, x0, x1, top, bottom]` boxes; the page is 1-based for paged documents, an ordinal otherwise.
         highlight: Text with `<em>` around matches, with `highlight=True`.
-        image_id: Image of the chunk, where it has one.
-        doc_type: `"image"` or `"table"`, where it is one.
+        image_id: Image of the chunk, if it has one.
+        doc_type: `"image"` or `"table"`, if it is one.
         url: Source address of a web result.
-        document_metadata: User metadata of the document, where the server gives it.
+        document_metadata: User metadata of the document, if the server gives it.
     """
 
     dataset_ids: Sequence[str] | None = None

@@ -39,7 +39,7 @@ _BOX = 5
 def node(chunk: Chunk) -> NodeWithScore:
     """Make the node of a chunk: its id is the chunk's, its source the document.
 
-    The score stays None where the server gives none.
+    The score stays None if the server gives none.
     """
     metadata: dict[str, Any] = {}
     if chunk.document_name:

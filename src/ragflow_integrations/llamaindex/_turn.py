@@ -27,7 +27,7 @@ class Turn:
 
     Args:
         question: The question.
-        session_id: The session asked, where there is one.
+        session_id: The session asked, if there is one.
         trace: The trace, begun.
         record: Accepts the messages that the history keeps.
         streamed: Whether the answer is streamed.
@@ -40,7 +40,7 @@ class Turn:
         metadata: Session, message, citations, usage; filled in place.
         answer: The answer, when it is whole.
         ended: Whether it is over.
-        kept: The messages that the history kept: question and answer, or none where nothing was answered.
+        kept: The messages that the history kept: question and answer, or none if nothing was answered.
     """
 
     def __init__(

@@ -51,9 +51,9 @@ _SYSTEM = (MessageRole.SYSTEM, MessageRole.DEVELOPER)
 class RAGFlowLLM(RAGFlowComponent, LLM):
     """A chat assistant as an LLM: for synthesizers, evaluators, routers and whatever else takes one.
 
-    It is not the main door: the assistant has a prompt of its own, retrieves for every prompt, and calls no tools. To talk with
-    it, use `RAGFlowChatEngine`. Nothing is stored on the server. System messages, which RAGFlow drops, are put before the first
-    message of the user.
+    To talk with an assistant, use `RAGFlowChatEngine` instead: as an LLM, the assistant has a prompt of its own, retrieves for
+    every prompt, and calls no tools. Nothing is stored on the server. System messages, which RAGFlow drops, are put before the
+    first message of the user.
 
     Args:
         client: Client to share, of either kind; excludes all settings of `ConnectionOptions`.

@@ -40,7 +40,7 @@ class AnswerBuilder:
 
     Attributes:
         style: Citation style.
-        complete_text: The server's whole final text, where it sends one.
+        complete_text: The server's whole final text, if it sends one.
         max_chunks: How many chunks the assistant can give, as far as that is known before the answer ends.
         whole: Whether the reply is not streamed, so that nothing has been shown before all of it is known.
     """

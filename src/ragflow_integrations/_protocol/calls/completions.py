@@ -125,32 +125,11 @@ def session_completion(
     profile: ServerProfile, question: str, *, target: Subject, session_id: str, stream: bool, options: CompletionOptions
 ) -> Operation[Completion]:
     """Prepare one turn of a session; question and options are checked, see `check_turn` and `ensure_session`."""
+    if target.not_found_error is AgentNotFoundError:
+        return (yield from _agent_completion(profile, question, target, session_id, options))
     body: dict[str, JsonValue] = {"question": question, "session_id": session_id, "stream": stream}
     metadata: dict[str, JsonValue] = {"include": True}  # of the documents cited; others than ≥ 0.25.6 leave it aside
     style = options.get("citation_style", "bracket")
-    if target.not_found_error is AgentNotFoundError:
-        # Streamed always: only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
-        if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
-            body = {**agents.plain_inputs(options["inputs"]), **body}
-        body |= _agent_options(options) | {"stream": True}
-        request = Request(
-            "POST",
-            path("agents", target.id, "completions"),
-            json=body,
-            subject=target,
-            part=sessions.session_subject(session_id),
-        )
-        return Completion(
-            request,
-            "agent",
-            style,
-            session_id,
-            stream=True,
-            explain_cut=lambda _: session_exists(target.id, session_id),
-            agent_steps=options.get("agent_steps", False),
-            run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
-            session_object=partial(agents.session_object, target.id, session_id, workflow=True),
-        )
     body = {**options.get("variables", {}), **body, **completion_options.generation(options), "reference_metadata": metadata}
     if "model" in options:
         body["llm_id"] = options["model"]
@@ -181,6 +160,31 @@ def session_completion(
         gathered=gathered,
         max_chunks=whole_answers.max_chunks(profile, target, options),
         first_event_may_be_whole=first,
+    )
+
+
+def _agent_completion(
+    profile: ServerProfile, question: str, target: Subject, session_id: str, options: CompletionOptions
+) -> Operation[Completion]:
+    """Prepare a run of an agent. It is always streamed.
+
+    Only a stream has the thinking and the trace, and ≤ 0.19 do not answer otherwise.
+    """
+    body: dict[str, JsonValue] = {}
+    if "inputs" in options and (yield from server_version.may_be(profile, features.INPUTS_IN_BODY)):
+        body |= agents.plain_inputs(options["inputs"])
+    body |= {"question": question, "session_id": session_id, **_agent_options(options), "stream": True}
+    agent_path, session = path("agents", target.id, "completions"), sessions.session_subject(session_id)
+    return Completion(
+        Request("POST", agent_path, json=body, subject=target, part=session),
+        "agent",
+        options.get("citation_style", "bracket"),
+        session_id,
+        stream=True,
+        explain_cut=lambda _: session_exists(target.id, session_id),
+        agent_steps=options.get("agent_steps", False),
+        run_is_hidden=profile.known.supports(features.FORMS_SHOWN) is not True,
+        session_object=partial(agents.session_object, target.id, session_id, workflow=True),
     )
 
 

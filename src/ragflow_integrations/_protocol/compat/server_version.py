@@ -213,7 +213,7 @@ def _try(request: Request, known: VersionRange, *, strict: bool = False) -> Oper
 
 
 def supports_feature(profile: ServerProfile, feature: Feature) -> Operation[bool]:
-    """Return whether the server can, asking it for its version where the replies so far do not tell."""
+    """Return whether the server can, asking it for its version if the replies so far do not tell."""
     known = profile.known
     if known.supports(feature) is None and not known.probed:
         known = yield from probe(profile)
@@ -240,7 +240,7 @@ def takes_only_messages(profile: ServerProfile) -> Operation[bool]:
 
 
 def require(profile: ServerProfile, feature: Feature) -> Operation[None]:
-    """Make sure the server can, asking it for its version where the replies so far do not tell.
+    """Make sure the server can, asking it for its version if the replies so far do not tell.
 
     Raises:
         UnsupportedByServerError: It cannot, or does not tell enough of itself: an option is never dropped in silence.
