@@ -14,7 +14,7 @@ from ragflow_integrations.emulator.defaults import TENANT
 from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, exception_reply, frame, ok, refuse
+from ragflow_integrations.emulator.responses import TERMINATOR, Json, Refused, exception_reply, frame, ok, refuse
 from ragflow_integrations.emulator.serializers.agent_sessions import (
     created_session,
     listed_messages,
@@ -50,7 +50,7 @@ def _broken_stream(call: Call) -> Response:
     return call.stream(frames(), unfinished=True)
 
 
-def _lost(call: Call, refusal: Refused) -> Response:
+def _unknown_response(call: Call, refusal: Refused) -> Response:
     """The reply where agent or session are unknown: newer servers and the oldest refuse, the others fail."""
     if call.era.agent_new_api or call.era.agent_events is AgentEvents.CHAT:
         raise refusal
@@ -62,14 +62,14 @@ def _prepare(call: Call, agent_id: Any, body: dict[str, Any]) -> Run | Response:
     era = call.era
     agent = call.store.get(Agent, agent_id)
     if agent is None:
-        return _lost(call, refuse(103, "Make sure you have permission to access the agent.", data=False))
+        return _unknown_response(call, refuse(103, "Make sure you have permission to access the agent.", data=False))
     is_new = not body.get("session_id")
     session = _session_for_run(call, agent, body) if is_new else call.store.get(Session, body["session_id"], parent=agent.id)
     if isinstance(session, Response):
         return session
     if session is None:
         unknown = f"You don't own the session {body['session_id']}" if era.agent_inputs_in_body else "Session not found!"
-        return _lost(call, refuse(102, unknown))
+        return _unknown_response(call, refuse(102, unknown))
     question = _question(call, agent, session, body)
     inputs = body.get("inputs") or {}
     if era.agent_inputs_in_body:
@@ -101,8 +101,8 @@ def _question(call: Call, agent: Agent, session: Session, body: dict[str, Any]) 
 
 async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, None]:
     async for event in run.events():
-        if shown := run.shows(event):
-            yield frame(shown)
+        if visible := run.visible_event(event):
+            yield frame(visible)
     if terminated and not (run.is_new and run.era.agent_forgets_session):
         yield TERMINATOR
 
@@ -116,13 +116,13 @@ async def _reply(run: Run) -> Response:
     era = run.era
     last: dict[str, Any] = {}
     async for event in run.events():
-        seen = run.shows(event) if era.agent_new_api and not run.is_new else event
-        if seen is None or (era.agent_new_api and not run.is_new and not era.agent_hides_forms and not _of_message(seen)):
+        visible = run.visible_event(event) if era.agent_new_api and not run.is_new else event
+        if visible is None or (era.agent_new_api and not run.is_new and not era.agent_hides_forms and not _of_message(visible)):
             continue
-        last = seen
-    said = "" if run.failure and not run.text else run.thought + run.said
+        last = visible
+    content = "" if run.failure and not run.text else run.thought + run.full_text
     data = {key: value for key, value in last["data"].items() if key != "audio_binary"}
-    data |= {"content": said, "reference": run.reference}
+    data |= {"content": content, "reference": run.reference}
     return ok(last | {"data": data | (run.usage() if _of_message(last) else {})})
 
 
@@ -144,7 +144,7 @@ async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
         yield call.native({"answer": f"*'{node}'* is running...🕞", "running_status": True}, message="")
     async for event in run.events():
         if event["event"] == "message":
-            whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.said
+            whole = (f"<think>{run.thought}</think>" if run.thought else "") + run.full_text
             yield call.native({"answer": whole, "reference": []} | labels, message="")
     failure = run.failure
     if failure is not None and failure.dropped:
@@ -153,7 +153,8 @@ async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
         chunks = list(run.reference.get("chunks", {}).values())
         aggregates = list(run.reference.get("doc_aggs", {}).values())
         reference = {"chunks": chunks, "doc_aggs": aggregates, "total": len(chunks)} if chunks else {}
-        text = run.said if failure is None else f"{run.said}\n**ERROR**: {failure.detail}"  # (source: ``chat_model.py``)
+        # An error ends the text that came before it (source: ``chat_model.py``).
+        text = run.full_text if failure is None else f"{run.full_text}\n**ERROR**: {failure.detail}"
         yield call.native({"answer": text, "reference": reference} | labels, message="")
     yield call.native(True, message="")
 
@@ -248,11 +249,11 @@ async def _answer_openai(call: Call, agent_id: str, body: dict[str, Any]) -> Res
         async for _ in run.events():
             pass
         text = run.text
-    asked, said = count_tokens(question), count_tokens(text)
+    prompt_tokens, completion_tokens = count_tokens(question), count_tokens(text)
     usage = {
-        "prompt_tokens": asked,
-        "completion_tokens": said,
-        "total_tokens": asked + said,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "accepted_prediction_tokens": 0,
@@ -280,10 +281,10 @@ async def list_agents(call: Call) -> Response:
     if call.era.agent_canvas_list:
         page = [agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
         return ok({"canvas": page, "total": len(agents)}, "success")
-    found = find(agents, id=call.query("id"), title=call.query("title"))
-    if not found and (call.query("id") or call.query("title")):
+    matching = find(agents, id=call.query("id"), title=call.query("title"))
+    if not matching and (call.query("id") or call.query("title")):
         raise refuse(102, "The agent doesn't exist.")
-    return ok([agent_object(call.era, agent, listed=True) for agent in call.page(found)])
+    return ok([agent_object(call.era, agent, listed=True) for agent in call.page(matching)])
 
 
 def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
@@ -337,17 +338,17 @@ async def create_session(call: Call) -> Response:
 async def list_sessions(call: Call) -> Response:
     """``GET /agents/{agent_id}/sessions``."""
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}.")
-    found = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
+    sessions = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
     page = []
-    for session in call.page(found):
+    for session in call.page(sessions):
         try:
             messages = listed_messages(call.era, session)
         except AttributeError as error:
             raise Refused(exception_reply(error)) from error
-        seen = listed_session(call.era, agent, session, messages)
+        fields = listed_session(call.era, agent, session, messages)
         with_dsl = (call.query("dsl") or "true").lower() != "false"
-        page.append(seen | {"dsl": agent_dsl(agent, session)} if with_dsl else seen)
-    return ok(page, "success", total=len(found)) if call.era.agent_new_api else ok(page)
+        page.append(fields | {"dsl": agent_dsl(agent, session)} if with_dsl else fields)
+    return ok(page, "success", total=len(sessions)) if call.era.agent_new_api else ok(page)
 
 
 async def get_session(call: Call) -> Response:
@@ -368,10 +369,10 @@ async def delete_sessions(call: Call) -> Response:
     body = await call.body()
     everything = [session.id for session in call.store.all(Session, parent=agent.id)]
     ids = ids_to_delete(call, body, everything)
-    found = [session for key in ids if (session := call.store.get(Session, key, parent=agent.id))]
-    for session in found:
+    sessions = [session for key in ids if (session := call.store.get(Session, key, parent=agent.id))]
+    for session in sessions:
         call.store.delete(session)
-    if ids and not found:
+    if ids and not sessions:
         raise refuse(102, f"The agent doesn't own the session {ids[0]}")
     return ok()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragflow_integrations.emulator.eras import Access, BadBody, PlainBody
 from ragflow_integrations.emulator.faults import NO_FAULT, FaultPlan
 from ragflow_integrations.emulator.model import Commands
-from ragflow_integrations.emulator.replies import EventStream, Json, Refused, envelope, exception_reply, frame, refuse
+from ragflow_integrations.emulator.responses import EventStream, Json, Refused, envelope, exception_reply, frame, refuse
 
 if TYPE_CHECKING:
     import asyncio
@@ -144,13 +144,13 @@ class Call:
         Returns:
             The page.
         """
-        wanted = self.number("page_size", size)
+        page_size = self.number("page_size", size)
         descending = (self.query("desc") or "true").lower() != "false"
         if self.query("orderby") == "update_time":
             items = sorted(items, key=_updated)
         ordered = items[::-1] if newest_first and descending else items
-        start = (self.number("page", 1) - 1) * wanted
-        return ordered[start : start + wanted]
+        start = (self.number("page", 1) - 1) * page_size
+        return ordered[start : start + page_size]
 
     def check_page_size(self, size: int) -> None:
         """Refuse a page that is larger than the era allows."""
@@ -176,11 +176,11 @@ class Call:
         Returns:
             The reply.
         """
-        own = Commands.of(question).number("DELAY") if isinstance(question, str) else 0.0
+        own_delay = Commands.of(question).number("DELAY") if isinstance(question, str) else 0.0
         return EventStream(
             frames,
             stopping=self.backend.stopping,
-            delay=own or self.backend.delay,
+            delay=own_delay or self.backend.delay,
             plan=self.plan,
             on_event=self._count,
             server_error=self.server_error,
@@ -211,9 +211,11 @@ def _updated(item: Any) -> int:
     return updated
 
 
-def find(records: list[_Item], **wanted: str | None) -> list[_Item]:
+def find(records: list[_Item], **attributes: str | None) -> list[_Item]:
     """Filter objects by attributes; a wanted value of None matches all."""
-    return [record for record in records if all(value in (None, "", getattr(record, name)) for name, value in wanted.items())]
+    return [
+        record for record in records if all(value in (None, "", getattr(record, name)) for name, value in attributes.items())
+    ]
 
 
 def authorize(call: Call, access: Access) -> None:

@@ -9,7 +9,7 @@ from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.defaults import CHAT_MODEL, LLM_SETTING, default_prompt_config
 from ragflow_integrations.emulator.deletions import delete_by_ids, ids_to_delete
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.chats import chat_object, old_prompt
 from ragflow_integrations.emulator.store import Chat, Dataset, Document
 
@@ -61,38 +61,38 @@ def _check_datasets(call: Call, dataset_ids: list[str]) -> None:
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """The settings that a body gives, old bodies translated. Newer servers ignore ``llm`` and ``prompt`` silently."""
-    given = {name: body[name] for name in _PLAIN_FIELDS if name in body}
+    settings = {name: body[name] for name in _PLAIN_FIELDS if name in body}
     if call.era.new_chat_api:
-        return given
+        return settings
     if "avatar" in body:
-        given["icon"] = body["avatar"]
+        settings["icon"] = body["avatar"]
     if llm := dict(body.get("llm") or {}):
         model = llm.pop("model_name", CHAT_MODEL)
         if not known_model(model) or (call.era.rejects_factory_suffix and "@" in model):
             raise refuse(102, f"`model_name` {model} doesn't exist")
-        given |= {"llm_id": model, "llm_setting": llm}
+        settings |= {"llm_id": model, "llm_setting": llm}
     if prompt := body.get("prompt"):
-        given["prompt_config"] = given.get("prompt_config", {}) | old_prompt(prompt)
+        settings["prompt_config"] = settings.get("prompt_config", {}) | old_prompt(prompt)
         # The server stores the weight of the keywords as that of the vectors.
         renamed = {"keywords_similarity_weight": "vector_similarity_weight", "rerank_model": "rerank_id"}
         for old in ("similarity_threshold", "keywords_similarity_weight", "top_n", "top_k", "rerank_model"):
             if old in prompt:
-                given[renamed.get(old, old)] = prompt[old]
-    return given
+                settings[renamed.get(old, old)] = prompt[old]
+    return settings
 
 
-def _check_settings(call: Call, given: dict[str, Any], *, chat: Chat | None = None) -> None:
+def _check_settings(call: Call, settings: dict[str, Any], *, chat: Chat | None = None) -> None:
     era = call.era
-    if "name" in given:
-        name = str(given["name"] or "").strip()
+    if "name" in settings:
+        name = str(settings["name"] or "").strip()
         if not name:
             raise refuse(102, era.name_required)
         if any(other.name == name and other is not chat for other in _others(call, chat)):
             raise refuse(102, era.duplicate_chat if chat is None else "Duplicated chat name in updating chat.")
-    _check_datasets(call, given.get("dataset_ids") or [])
-    if (model := given.get("llm_id")) and not known_model(model):
+    _check_datasets(call, settings.get("dataset_ids") or [])
+    if (model := settings.get("llm_id")) and not known_model(model):
         raise refuse(102, f"`llm_id` {model} doesn't exist")
-    if rerank := given.get("rerank_id"):
+    if rerank := settings.get("rerank_id"):
         checks.rerank_model(call, str(rerank))
 
 
@@ -104,13 +104,13 @@ async def create(call: Call) -> Response:
     """``POST /chats``."""
     body = await call.body()
     era = call.era
-    given = _settings(call, {"name": None} | body)
-    _check_settings(call, given)
-    given["prompt_config"] = default_prompt_config(era) | given.get("prompt_config", {})
+    settings = _settings(call, {"name": None} | body)
+    _check_settings(call, settings)
+    settings["prompt_config"] = default_prompt_config(era) | settings.get("prompt_config", {})
     defaults: dict[str, Any] = {"llm_id": CHAT_MODEL}
     if not era.new_chat_api:
         defaults |= {"llm_setting": dict(LLM_SETTING), "similarity_threshold": 0.2}
-    chat = Chat(**(defaults | given))
+    chat = Chat(**(defaults | settings))
     call.store.put(chat)
     if era.chat_needs_dataset_ids and "dataset_ids" not in body:
         raise Refused(exception_reply(KeyError("dataset_ids")))  # when the chat is there already
@@ -120,17 +120,17 @@ async def create(call: Call) -> Response:
 async def list_chats(call: Call) -> Response:
     """``GET /chats``."""
     era = call.era
-    found = find(call.store.all(Chat), id=call.query("id"), name=call.query("name"))
+    chats = find(call.store.all(Chat), id=call.query("id"), name=call.query("name"))
     call.check_page_size(call.number("page_size", 1))
     if era.new_chat_api:
         if words := call.query("keywords"):
-            found = [chat for chat in found if words.lower() in chat.name.lower()]
-        size = len(found) or 1 if era.chats_unpaged and not call.query("page_size") else 30
-        page = [chat_object(call.store, era, chat, listed=True) for chat in call.page(found, size=size)]
-        return ok({"chats": page, "total": len(found)}, "success")
-    if not found and (call.query("id") or call.query("name")):
+            chats = [chat for chat in chats if words.lower() in chat.name.lower()]
+        size = len(chats) or 1 if era.chats_unpaged and not call.query("page_size") else 30
+        page = [chat_object(call.store, era, chat, listed=True) for chat in call.page(chats, size=size)]
+        return ok({"chats": page, "total": len(chats)}, "success")
+    if not chats and (call.query("id") or call.query("name")):
         raise refuse(102, "The chat doesn't exist")
-    return ok([chat_object(call.store, era, chat, listed=True) for chat in call.page(found)])
+    return ok([chat_object(call.store, era, chat, listed=True) for chat in call.page(chats)])
 
 
 def owned_chat(call: Call, old_message: str) -> Chat:
@@ -149,14 +149,14 @@ async def get(call: Call) -> Response:
 async def _update(call: Call, *, merge: bool) -> Response:
     era = call.era
     chat = owned_chat(call, "You do not own the chat")
-    given = _settings(call, await call.body())
-    _check_settings(call, given, chat=chat)
+    settings = _settings(call, await call.body())
+    _check_settings(call, settings, chat=chat)
     if era.put_detaches_datasets:
-        given = {"dataset_ids": []} | given
+        settings = {"dataset_ids": []} | settings
     for name in ("prompt_config", "llm_setting"):
-        if name in given and (merge or not era.new_chat_api):
-            given[name] = getattr(chat, name) | given[name]
-    for name, value in given.items():
+        if name in settings and (merge or not era.new_chat_api):
+            settings[name] = getattr(chat, name) | settings[name]
+    for name, value in settings.items():
         setattr(chat, name, value)
     call.store.touch(chat)
     return ok(chat_object(call.store, era, chat), "success") if era.new_chat_api else ok()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ragflow_integrations.emulator import files
 from ragflow_integrations.emulator.defaults import EMBEDDING_MODELS, RERANK_MODEL
 from ragflow_integrations.emulator.eras import TakenName
-from ragflow_integrations.emulator.replies import refuse
+from ragflow_integrations.emulator.responses import refuse
 from ragflow_integrations.emulator.store import Dataset, Document
 
 if TYPE_CHECKING:

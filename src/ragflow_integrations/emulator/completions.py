@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ragflow_integrations.emulator.chats import foreign_chat, known_model
 from ragflow_integrations.emulator.eras import NoSession, Prompt
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import Refused, exception_reply, frame, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, frame, ok, refuse
 from ragflow_integrations.emulator.sessions import new_session
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
@@ -68,8 +68,8 @@ class NativeCompletion:
 
     async def answer(self) -> Response:
         """The reply in the asked form."""
-        task = self.turn.task
-        return self.call.stream(self.frames(), question=task.question) if task.streamed else await self.reply()
+        request = self.turn.request
+        return self.call.stream(self.frames(), question=request.question) if request.streamed else await self.reply()
 
 
 def _is_streamed(body: dict[str, Any]) -> bool:
@@ -157,9 +157,8 @@ def _collision(call: Call, *, streamed: bool) -> Response:
 
 async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict[str, Any]) -> Response:
     era = call.era
-    question = body["question"]
-    ask = Question(
-        question=question,
+    question = Question(
+        text=body["question"],
         history=session.messages,
         streamed=_is_streamed(body),
         quote=body.get("quote"),
@@ -171,9 +170,9 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
         variables=body,
     )
     message_id = new_message_id(call)
-    messages = [*session.messages, {"role": "user", "content": question, "id": message_id}]
+    messages = [*session.messages, {"role": "user", "content": question.text, "id": message_id}]
     labels = {"id": message_id, "session_id": session.id}
-    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
+    exchange = NativeCompletion(call, make_turn(call, chat, question), labels=labels, session=session, messages=messages)
     return await exchange.answer()
 
 
@@ -284,8 +283,8 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
     if chat and session is None and stored:
         session = new_session(call, chat)
     history = _history(call, body, messages, session)
-    ask = Question(
-        question=message["content"],
+    question = Question(
+        text=message["content"],
         history=history,
         streamed=_is_streamed(body),
         quote=body.get("quote"),
@@ -300,7 +299,7 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
     )
     exchange = NativeCompletion(
         call,
-        make_turn(call, chat, ask),
+        make_turn(call, chat, question),
         labels=_labels(message.get("id"), chat, session),
         session=session,
         messages=[*history, message],
@@ -325,14 +324,16 @@ def _stores(body: dict[str, Any]) -> bool:
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """The settings beside a model that a body names; they replace the assistant's, also where there are none."""
-    given = {name: body[name] for name in SETTINGS if body.get(name) is not None}
-    return {name: value for name, value in given.items() if value or not call.era.zero_settings_dropped}
+    settings = {name: body[name] for name in SETTINGS if body.get(name) is not None}
+    return {name: value for name, value in settings.items() if value or not call.era.zero_settings_dropped}
 
 
 def wants_metadata(body: dict[str, Any]) -> bool:
     """Whether chunks shall carry the metadata of their documents."""
-    wanted = body.get("reference_metadata")
-    return bool((wanted.get("include") if isinstance(wanted, dict) else False) or body.get("include_metadata"))
+    metadata_option = body.get("reference_metadata")
+    return bool(
+        (metadata_option.get("include") if isinstance(metadata_option, dict) else False) or body.get("include_metadata")
+    )
 
 
 async def complete_in_chat(call: Call) -> Response:
@@ -359,15 +360,19 @@ async def chatbot_complete(call: Call) -> Response:
     session = call.store.get(Session, body.get("session_id"), parent=chat.id)
     if session is None:
         return call.stream(_opener_frames(call, _opener(chat, new_session(call, chat))))
-    question = body.get("question", "")
-    ask = Question(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
+    question = Question(
+        text=body.get("question", ""),
+        history=session.messages,
+        quote=bool(body.get("quote")),
+        streamed=_is_streamed(body),
+    )
     message_id = new_message_id(call)
     exchange = NativeCompletion(
         call,
-        make_turn(call, chat, ask),
+        make_turn(call, chat, question),
         labels={"id": message_id, "session_id": session.id},
         session=session,
-        messages=[*session.messages, {"role": "user", "content": question, "id": message_id}],
+        messages=[*session.messages, {"role": "user", "content": question.text, "id": message_id}],
         head={"message": ""},
     )
     return await exchange.answer()

@@ -9,7 +9,7 @@ from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.defaults import EMBEDDING_MODELS, TENANT, default_parser_config
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import Refused, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, ok, refuse
 from ragflow_integrations.emulator.serializers.datasets import dataset_object
 from ragflow_integrations.emulator.store import Dataset
 
@@ -62,9 +62,9 @@ def _is_uuid(key: str, version: int | None = None) -> bool:
         return False
 
 
-def _unknown_fields(call: Call, given: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-    unknown = [name for name in given if name not in known] if call.era.dataset_fields_checked else []
-    return [f"Field: <{name}> - Message: <Extra inputs are not permitted> - Value: <{given[name]}>" for name in unknown]
+def _unknown_fields(call: Call, fields: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    unknown = [name for name in fields if name not in known] if call.era.dataset_fields_checked else []
+    return [f"Field: <{name}> - Message: <Extra inputs are not permitted> - Value: <{fields[name]}>" for name in unknown]
 
 
 def _field_errors(call: Call, body: dict[str, Any]) -> list[str]:
@@ -108,12 +108,12 @@ async def list_datasets(call: Call) -> Response:
     finish_parsing(call.backend)
     if errors := _unknown_fields(call, call.request.query_params, _QUERY):
         raise refuse(101, "\n".join(errors))
-    key, name = call.query("id"), call.query("name")
-    found = find(call.store.all(Dataset), id=key, name=name)
-    if not found and (key or name):
-        raise _refuse_dataset(call, str(key or name), by_name=not key)
-    page = [dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(found)]
-    return ok(page, None, **({"total_datasets": len(found)} if call.era.dataset_total else {}))
+    dataset_id, name = call.query("id"), call.query("name")
+    datasets = find(call.store.all(Dataset), id=dataset_id, name=name)
+    if not datasets and (dataset_id or name):
+        raise _refuse_dataset(call, str(dataset_id or name), by_name=not dataset_id)
+    page = [dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(datasets)]
+    return ok(page, None, **({"total_datasets": len(datasets)} if call.era.dataset_total else {}))
 
 
 async def get(call: Call) -> Response:
@@ -121,7 +121,7 @@ async def get(call: Call) -> Response:
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
-    return ok(dataset_object(call.store, call.era, dataset, got=True))
+    return ok(dataset_object(call.store, call.era, dataset, alone=True))
 
 
 async def update(call: Call) -> Response:

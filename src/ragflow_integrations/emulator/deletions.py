@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator.replies import ok, refuse
+from ragflow_integrations.emulator.responses import ok, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

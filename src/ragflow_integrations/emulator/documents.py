@@ -16,7 +16,7 @@ from ragflow_integrations.emulator.datasets import owned_dataset
 from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.documents import document_object, uploaded_object
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document
 
@@ -45,8 +45,8 @@ async def upload(call: Call) -> Response:
     added = [add_file(call.store, dataset, name, content) for name, content in files if name not in refused]
     stored = [uploaded_object(call.store, call.era, document) for document in added]
     if refused:  # the others are stored all the same [0.27.0-upload_partial]
-        named = {"data": stored} if call.era.uploads_name_stored else {}
-        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
+        stored_documents = {"data": stored} if call.era.uploads_name_stored else {}
+        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **stored_documents)
     return ok(stored)
 
 
@@ -67,10 +67,10 @@ async def list_documents(call: Call) -> Response:
     dataset = owned_dataset(call, "You don't own the dataset {id}. ")
     documents = call.store.all(Document, parent=dataset.id)
     for name in ("id", "name"):
-        wanted = call.query(name)
-        if wanted and not find(documents, **{name: wanted}):
-            raise refuse(102, f"You don't own the document {wanted}.")
-        documents = find(documents, **{name: wanted})
+        value = call.query(name)
+        if value and not find(documents, **{name: value}):
+            raise refuse(102, f"You don't own the document {value}.")
+        documents = find(documents, **{name: value})
     if words := call.query("keywords"):
         documents = [document for document in documents if words.lower() in document.name.lower()]
     if runs := call.request.query_params.getlist("run"):

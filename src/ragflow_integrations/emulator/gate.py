@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ragflow_integrations.emulator.eras import UnknownPath
 from ragflow_integrations.emulator.faults import FAULT_HEADER, FaultPlan, proxy_page
-from ragflow_integrations.emulator.replies import Json, exception_reply
+from ragflow_integrations.emulator.responses import Json, exception_reply
 from ragflow_integrations.emulator.routes import routes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Middleware:
         header = dict(scope["headers"]).get(FAULT_HEADER.encode())
         streaming = False
 
-        async def marked(message: Message) -> None:
+        async def send_marked(message: Message) -> None:
             nonlocal streaming
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], (b"x-emulator", NOTICE.encode())]
@@ -65,17 +65,17 @@ class _Middleware:
         try:
             plan = self.emulator.fault_injector.plan_for(scope["path"], header.decode("latin-1") if header else None)
         except ValueError as error:
-            await Json({"code": 400, "message": str(error)}, 400)(scope, receive, marked)
+            await Json({"code": 400, "message": str(error)}, 400)(scope, receive, send_marked)
             return
         scope["emulator.fault"] = plan
         try:
             if plan.status is not None:
                 headers = {} if plan.retry_after is None else {"retry-after": str(plan.retry_after)}
-                await HTMLResponse(proxy_page(plan.status), plan.status, headers)(scope, receive, marked)
+                await HTMLResponse(proxy_page(plan.status), plan.status, headers)(scope, receive, send_marked)
             elif plan.cut_after is not None or plan.stall_after is not None:
-                await self.app(scope, receive, _FaultyResponse(marked, plan).send)
+                await self.app(scope, receive, _FaultyResponse(send_marked, plan).send)
             else:
-                await self.app(scope, receive, marked)
+                await self.app(scope, receive, send_marked)
         finally:
             self.emulator.open_streams -= streaming
 

@@ -11,7 +11,7 @@ from ragflow_integrations.emulator.completions import wants_metadata
 from ragflow_integrations.emulator.defaults import CHAT_MODEL
 from ragflow_integrations.emulator.eras import ReferenceFlag, Slices
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import TERMINATOR, Json, Refused, StreamBrokenError, exception_reply, frame, refuse
+from ragflow_integrations.emulator.responses import TERMINATOR, Json, Refused, StreamBrokenError, exception_reply, frame, refuse
 from ragflow_integrations.emulator.store import Chat
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.text import count_tokens
@@ -50,8 +50,12 @@ class OpenAIReply:
         return len(text) if self.call.era.usage_counts_characters else count_tokens(text)
 
     def _usage(self, text: str) -> dict[str, int]:
-        asked, said = self._count(str(self.turn.task.question)), self._count(text)
-        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+        prompt_tokens, completion_tokens = self._count(str(self.turn.request.question)), self._count(text)
+        return {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        }
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None, usage: dict[str, int] | None = None) -> str:
         whole = {"content": None, "role": "assistant", "function_call": None, "tool_calls": None}
@@ -63,10 +67,10 @@ class OpenAIReply:
 
     async def _raw_slices(self) -> AsyncIterator[dict[str, Any]]:
         """0.17.2: the cumulative text from where the last slice ended, before a closing tag."""
-        at = 0
+        position = 0
         async for event in answer_events(self.turn):
-            piece = event["answer"][at:]
-            at = len(event["answer"]) - (len(_CLOSER) if piece.endswith(_CLOSER) else 0)
+            piece = event["answer"][position:]
+            position = len(event["answer"]) - (len(_CLOSER) if piece.endswith(_CLOSER) else 0)
             yield {"content": piece}
 
     async def _channel_slices(self) -> AsyncIterator[dict[str, Any]]:
@@ -75,16 +79,16 @@ class OpenAIReply:
         A tag that the model wrote itself counts once it is closed: until then the thought is visible text, and then all of
         it comes once more as reasoning (source: streamed_response_generator of 0.20.5).
         """
-        thought = said = ""
+        sent_reasoning = sent_text = ""
         async for event in answer_events(self.turn):
             tagged = _TAGGED.search(event["answer"])
             reasoning = tagged[1] if tagged else ""
             visible = event["answer"][tagged.end() :] if tagged else event["answer"]
-            new_thought = reasoning.removeprefix(thought)
-            new_said = visible.removeprefix(said) if visible.startswith(said) else ""
-            thought, said = reasoning or thought, visible
-            if new_thought or new_said:
-                yield {"content": new_said or None, "reasoning_content": new_thought or None}
+            new_reasoning = reasoning.removeprefix(sent_reasoning)
+            new_text = visible.removeprefix(sent_text) if visible.startswith(sent_text) else ""
+            sent_reasoning, sent_text = reasoning or sent_reasoning, visible
+            if new_reasoning or new_text:
+                yield {"content": new_text or None, "reasoning_content": new_reasoning or None}
 
     async def _delta_slices(self) -> AsyncIterator[dict[str, Any]]:
         """From 0.24: the native deltas; 0.25 sends the text of the final event once more."""
@@ -105,27 +109,27 @@ class OpenAIReply:
 
     async def frames(self) -> AsyncGenerator[str, None]:
         """The stream."""
-        spoken = content = ""
+        streamed = content = ""
         try:
             async for delta in self._slices():
                 content += delta.get("content") or ""
-                spoken += (delta.get("reasoning_content") or "") + (delta.get("content") or "")
+                streamed += (delta.get("reasoning_content") or "") + (delta.get("content") or "")
                 yield self._chunk(delta)
         except TurnFailedError as error:
             empty = {"reasoning_content": ""} if self.call.era.openai_reasoning_key else {}
             yield self._chunk({"content": f"**ERROR**: {error}"} | empty)
         else:
-            if self._falls:
+            if self._fails_without_references:
                 raise StreamBrokenError
         last: dict[str, Any] = {}
         if self.with_reference:
             chunks = self.turn.reference.get("chunks", [])
             last = {"reference": chunks, "final_content": self._final_content(content)}
-        yield self._chunk(last, "stop", self._usage(spoken))
+        yield self._chunk(last, "stop", self._usage(streamed))
         yield TERMINATOR
 
     @property
-    def _falls(self) -> bool:
+    def _fails_without_references(self) -> bool:
         """Whether the server falls over an answer without references."""
         return self.with_reference and self.call.era.openai_empty_reference_fails and self.turn.unreferenced
 
@@ -139,7 +143,7 @@ class OpenAIReply:
             event = await answer_at_once(self.turn, whole=True)
         except TurnFailedError as error:
             raise Refused(exception_reply(error.cause)) from error
-        if self._falls:
+        if self._fails_without_references:
             raise Refused(exception_reply(_NO_REFERENCE))
         message = {"role": "assistant", "content": event["answer"]}
         if self.with_reference:
@@ -210,8 +214,8 @@ async def complete(call: Call) -> Response:
     messages = [message for message in body["messages"] if message.get("role") in ("user", "assistant")]
     extra: dict[str, Any] = body["extra_body"] if isinstance(body.get("extra_body"), dict) else {}
     with_reference = _reference_flag(call, body, extra)
-    ask = Question(
-        question=_plain(call, messages[-1]["content"]),
+    question = Question(
+        text=_plain(call, messages[-1]["content"]),
         history=messages[:-1],
         streamed=bool(body.get("stream", era.openai_stream_default)),
         quote=with_reference,
@@ -219,7 +223,7 @@ async def complete(call: Call) -> Response:
         with_metadata=wants_metadata(extra),
         settings=chat.llm_setting | _settings(body) if era.openai_takes_settings else None,
     )
-    turn = make_turn(call, chat, ask)
+    turn = make_turn(call, chat, question)
     context = sum(count_tokens(str(message.get("content"))) for message in messages)
     reply = OpenAIReply(call, chat, turn, model=model, with_reference=bool(with_reference), context=context)
-    return call.stream(reply.frames(), question=ask.question) if ask.streamed else await reply.reply()
+    return call.stream(reply.frames(), question=question.text) if question.streamed else await reply.reply()

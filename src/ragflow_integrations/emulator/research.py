@@ -40,28 +40,28 @@ def cuts(era: Era) -> bool:
     return era.deep_research in (DeepResearch.FLAGS, DeepResearch.TAGS)
 
 
-def log(task: ModelRequest) -> list[str]:
+def log(request: ModelRequest) -> list[str]:
     """What the server tells of the search while it goes on."""
     return [
-        f"Searching by `{task.question}`...<br/>",
-        f"Retrieval {len(task.hits)} results in 20.4ms<br/>",
+        f"Searching by `{request.question}`...<br/>",
+        f"Retrieval {len(request.hits)} results in 20.4ms<br/>",
         "Checking the sufficiency for retrieved information.<br/>",
-        f"Yes, the retrieved information is sufficient for '{task.question}'.<br/>",
+        f"Yes, the retrieved information is sufficient for '{request.question}'.<br/>",
     ]
 
 
-def inline(task: ModelRequest) -> Iterator[Token]:
+def inline(request: ModelRequest) -> Iterator[Token]:
     """Up to 0.23.1: the search as thoughts in front of the answer."""
-    for line in log(task):
+    for line in log(request):
         yield Token(line, thinking=True)
 
 
-def events(era: Era, task: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
+def events(era: Era, request: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
     """From 0.24: what stands in front of the answer, as the texts of events and their flags. The beginning is sent twice."""
     opened, closed = TAGS if era.deep_research is DeepResearch.TAGS else ("", "")
     flagged = era.deep_research is not DeepResearch.TAGS
     for _ in range(1 if era.deep_research is DeepResearch.AGENTIC else 2):
         yield opened, {"start_to_think": True} if flagged else {}
-    for line in [] if era.deep_research is DeepResearch.AGENTIC else log(task):
+    for line in [] if era.deep_research is DeepResearch.AGENTIC else log(request):
         yield line, {}
     yield closed, {"end_to_think": True} if flagged else {}

@@ -8,7 +8,7 @@ from ragflow_integrations.emulator.answering import Query, candidates, document_
 from ragflow_integrations.emulator.defaults import RERANK_MODEL
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.replies import Json, Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Json, Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.chunks import hit_object
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
@@ -72,20 +72,20 @@ def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> 
 def _highlighted(call: Call, body: dict[str, Any]) -> bool:
     if call.era.highlight_off_is_text:  # JSON's false is not among the values that turn it off
         return body.get("highlight") not in ("false", "False")
-    marked = body.get("highlight", False)
-    if not isinstance(marked, bool) and str(marked).lower() not in ("true", "false"):
+    highlighted = body.get("highlight", False)
+    if not isinstance(highlighted, bool) and str(highlighted).lower() not in ("true", "false"):
         raise refuse(102, "`highlight` should be a boolean")
-    return str(marked).lower() == "true"
+    return str(highlighted).lower() == "true"
 
 
 def _options(call: Call, body: dict[str, Any]) -> tuple[int, int, bool]:
     """Page, page size and highlighting, checked."""
     size = _positive(body.get("page_size", 30), 30)
     call.check_page_size(size)
-    marked = _highlighted(call, body)
+    highlighted = _highlighted(call, body)
     if call.era.new_chat_api and isinstance(body.get("top_k"), int) and body["top_k"] <= 0:
         raise refuse(102, "`top_k` must be greater than 0")
-    return _positive(body.get("page", 1), 1), size, marked
+    return _positive(body.get("page", 1), 1), size, highlighted
 
 
 def _check_rerank_model(call: Call, name: str) -> None:
@@ -98,12 +98,12 @@ def _check_rerank_model(call: Call, name: str) -> None:
         raise Refused(exception_reply(LookupError(text)))
 
 
-def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:
-    """How pages are cut; `within` tells whether documents were named or filtered."""
+def _cut(call: Call, body: dict[str, Any], size: int, *, within_documents: bool) -> Cut:
+    """How pages are cut; `within_documents` says whether documents were named or filtered."""
     era = call.era
     threshold = float(body.get("similarity_threshold", 0.2))
-    weightless = float(body.get("vector_similarity_weight", 0.3)) <= 0
-    if (within and era.threshold_skips_documents) or (weightless and era.threshold_needs_vectors):
+    without_vectors = float(body.get("vector_similarity_weight", 0.3)) <= 0
+    if (within_documents and era.threshold_skips_documents) or (without_vectors and era.threshold_needs_vectors):
         threshold = 0.0
     pool = None
     if body.get("rerank_id"):
@@ -114,11 +114,11 @@ def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:
 
 def _metadata(call: Call, body: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     """The metadata that a hit carries; None for none."""
-    wanted = body.get("reference_metadata")
-    wanted = wanted if isinstance(wanted, dict) else {}
-    if not call.era.metadata_in_hits or not (wanted.get("include") or body.get("include_metadata")):
+    metadata_option = body.get("reference_metadata")
+    metadata_option = metadata_option if isinstance(metadata_option, dict) else {}
+    if not call.era.metadata_in_hits or not (metadata_option.get("include") or body.get("include_metadata")):
         return None
-    fields = wanted.get("fields") or body.get("metadata_fields")
+    fields = metadata_option.get("fields") or body.get("metadata_fields")
     return {name: value for name, value in metadata.items() if not isinstance(fields, list) or name in fields}
 
 
@@ -129,11 +129,11 @@ async def retrieve(call: Call) -> Response:
     if "question" not in body:
         raise refuse(102, "`question` is required.")
     documents = _documents(call, body, dataset_ids)
-    page, size, marked = _options(call, body)
+    page_number, size, highlighted = _options(call, body)
     question = str(body["question"] or "").strip()
     if not question or documents == []:
         return _nothing({})
-    cut = _cut(call, body, size, within=documents is not None)
+    cut = _cut(call, body, size, within_documents=documents is not None)
     query = Query(
         question=question,
         dataset_ids=dataset_ids,
@@ -141,22 +141,22 @@ async def retrieve(call: Call) -> Response:
         vector_similarity_weight=float(body.get("vector_similarity_weight", 0.3)),
         top_k=int(body.get("top_k") or 1024),
     )
-    shown = cut.page(candidates(call.store, query), page)
-    hits = list(shown.hits)
+    result_page = cut.page(candidates(call.store, query), page_number)
+    hits = list(result_page.hits)
     if body.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
         hits.insert(0, passage)
     chunks = []
     for hit in hits:
-        seen = hit_object(hit, call.era, words=terms(hit.chunk.content))
-        if marked:
-            seen["highlight"] = highlight(hit.chunk.content, question)
+        fields = hit_object(hit, call.era, words=terms(hit.chunk.content))
+        if highlighted:
+            fields["highlight"] = highlight(hit.chunk.content, question)
         metadata = _metadata(call, body, hit.metadata)
         if metadata is not None:
-            seen["document_metadata"] = metadata
-        chunks.append(seen)
+            fields["document_metadata"] = metadata
+        chunks.append(fields)
     if not chunks:
         return _nothing([])
-    return ok({"total": len(shown.passing), "chunks": chunks, "doc_aggs": document_counts(shown.passing)})
+    return ok({"total": len(result_page.passing), "chunks": chunks, "doc_aggs": document_counts(result_page.passing)})
 
 
 async def dify(call: Call) -> Response:
@@ -189,11 +189,11 @@ async def related_questions(call: Call) -> Response:
     body = await call.body()
     if "question" not in body:
         raise refuse(102, "`question` is required.")
-    wanted = list(dict.fromkeys(terms(str(body["question"]))))
-    found = [
+    search_terms = list(dict.fromkeys(terms(str(body["question"]))))
+    questions = [
         f"What about this: {sentence.rstrip('.!?')}?"
-        for chunk in call.store.match(wanted, _RELATED)
+        for chunk in call.store.match(search_terms, _RELATED)
         for sentence in sentences(chunk.content)
-        if set(wanted) & set(terms(sentence))
+        if set(search_terms) & set(terms(sentence))
     ]
-    return ok(found[:_RELATED], call.success_message)
+    return ok(questions[:_RELATED], call.success_message)

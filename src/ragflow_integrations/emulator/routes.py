@@ -21,7 +21,7 @@ from ragflow_integrations.emulator import (
 )
 from ragflow_integrations.emulator.calls import Call, authorize
 from ragflow_integrations.emulator.eras import Access
-from ragflow_integrations.emulator.replies import Refused
+from ragflow_integrations.emulator.responses import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -155,5 +155,5 @@ def routes(backend: Backend) -> list[Route]:
         Routes for Starlette, those without parts that vary first.
     """
     by_body = [_key("POST", path, agents.complete_by_body) for path in backend.era.agent_paths]
-    wanted = [entry for entry in (*by_body, *TABLE) if not entry.needs or getattr(backend.era, entry.needs)]
-    return [Route(entry.path, _endpoint(entry, backend), methods=[entry.method]) for entry in wanted]
+    entries = [entry for entry in (*by_body, *TABLE) if not entry.needs or getattr(backend.era, entry.needs)]
+    return [Route(entry.path, _endpoint(entry, backend), methods=[entry.method]) for entry in entries]

@@ -126,7 +126,7 @@ class Emulator:
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._store: Store | None = None
         self._backend: Backend | None = None
-        self._given_up = False
+        self._stop_requested = False
         self._failure: BaseException | None = None
 
     @property
@@ -187,7 +187,7 @@ class Emulator:
             self._close_store()
             raise
         ready = threading.Event()
-        self._given_up = False
+        self._stop_requested = False
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(listener, ready), name="ragflow-emulator", daemon=True)
         self._thread.start()
@@ -200,7 +200,7 @@ class Emulator:
         """Stop serving at once, open streams included. Does nothing if it does not run."""
         if self._thread is None:
             return
-        self._given_up = True
+        self._stop_requested = True
         if self._stopping is not None:
             loop, stopping = self._stopping
             with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -235,7 +235,7 @@ class Emulator:
     async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         stopping = asyncio.Event()
         self._stopping = (asyncio.get_running_loop(), stopping)
-        if self._given_up:  # before there was anything to stop
+        if self._stop_requested:  # before there was anything to stop
             return
         self._backend = Backend(
             era=self.era,

@@ -8,7 +8,7 @@ from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.chats import owned_chat
 from ragflow_integrations.emulator.defaults import TENANT
 from ragflow_integrations.emulator.deletions import delete_by_ids, ids_to_delete
-from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, ok, refuse
 from ragflow_integrations.emulator.serializers.sessions import session_object
 from ragflow_integrations.emulator.store import Chat, Session
 
@@ -47,13 +47,13 @@ async def create_session(call: Call) -> Response:
 async def list_sessions(call: Call) -> Response:
     """``GET /chats/{chat_id}/sessions``."""
     chat = owned_chat(call, f"You don't own the assistant {call.arg('chat_id')}.")
-    found = find(
+    sessions = find(
         call.store.all(Session, parent=chat.id),
         id=call.query("id"),
         name=call.query("name"),
         user_id=call.query("user_id"),
     )
-    return ok([session_object(call.era, session) for session in call.page(found)], call.success_message)
+    return ok([session_object(call.era, session) for session in call.page(sessions)], call.success_message)
 
 
 def _session(call: Call) -> Session:
@@ -104,12 +104,12 @@ async def delete_sessions(call: Call) -> Response:
 async def delete_message(call: Call) -> Response:
     """``DELETE …/messages/{message_id}``: takes the question, its answer and the answer's reference away."""
     session = _session(call)
-    key = call.arg("message_id")
-    answered = [message for message in session.messages if message["role"] == "assistant" and message.get("id")]
-    for number, message in enumerate(answered):
-        if message["id"] == key and number < len(session.references):
-            del session.references[number]
-    session.messages = [message for message in session.messages if message.get("id") != key]
+    message_id = call.arg("message_id")
+    answers = [message for message in session.messages if message["role"] == "assistant" and message.get("id")]
+    for index, message in enumerate(answers):
+        if message["id"] == message_id and index < len(session.references):
+            del session.references[index]
+    session.messages = [message for message in session.messages if message.get("id") != message_id]
     call.store.touch(session)
     return ok(session_object(call.era, session), "success")
 

@@ -309,19 +309,19 @@ class Store:
         for chunk in self.all(Chunk, parent=document.id):
             self.delete(chunk)
 
-    def match(self, wanted: Sequence[str], limit: int) -> list[Chunk]:
+    def match(self, search_terms: Sequence[str], limit: int) -> list[Chunk]:
         """Find the chunks that hold any of the terms.
 
         Args:
-            wanted: Search terms.
+            search_terms: Search terms.
             limit: How many chunks at most.
 
         Returns:
             The chunks, best BM25 rank first.
         """
-        if not wanted:
+        if not search_terms:
             return []
-        query = " OR ".join(f'"{term}"' for term in wanted)
+        query = " OR ".join(f'"{term}"' for term in search_terms)
         with self._lock:
             rows = self._db.execute(
                 "SELECT chunk_id FROM chunk_terms WHERE chunk_terms MATCH ? ORDER BY rank LIMIT ?", (query, limit)

@@ -47,7 +47,7 @@ class Turn:
 
     era: Era
     model: Model
-    task: ModelRequest
+    request: ModelRequest
     has_datasets: bool
     quote: bool = True
     empty_response: str = ""
@@ -68,31 +68,31 @@ class Turn:
     @property
     def nothing_found(self) -> bool:
         """Nothing was retrieved, and the assistant has a text for that."""
-        return self.has_datasets and not self.task.hits and bool(self.empty_response)
+        return self.has_datasets and not self.request.hits and bool(self.empty_response)
 
     @property
     def unreferenced(self) -> bool:
         """The reference object is an empty list: datasets were searched, and nothing was found or nothing may be cited."""
-        return self.has_datasets and not self.nothing_found and not (self.task.hits and self.quote)
+        return self.has_datasets and not self.nothing_found and not (self.request.hits and self.quote)
 
     def cite(self, text: str) -> dict[str, Any]:
         """The reference object of an answer."""
-        if not (self.task.hits and self.quote):
+        if not (self.request.hits and self.quote):
             return {}
-        reference = Reference(self.task.hits)
-        chunks = [reference_chunk(hit, self.era, with_metadata=self.with_metadata) for hit in self.task.hits]
+        reference = Reference(self.request.hits)
+        chunks = [reference_chunk(hit, self.era, with_metadata=self.with_metadata) for hit in self.request.hits]
         return {"total": len(chunks), "chunks": chunks, "doc_aggs": document_counts(reference.cited(text))}
 
     def decorate(self, text: str) -> str:
         """The answer with the markers that the server inserts."""
-        if not (self.quote and self.task.hits):
+        if not (self.quote and self.request.hits):
             return text
-        return insert_markers(text, self.task.hits, self.era.marker.format)
+        return insert_markers(text, self.request.hits, self.era.marker.format)
 
     @property
     def prompt(self) -> str:
         """The debug text that the server adds to final events: its frame, and where the time went."""
-        query = f"{self.task.system}  \n  \n### Query:  \n{self.task.question}"
+        query = f"{self.request.system}  \n  \n### Query:  \n{self.request.question}"
         if self.nothing_found:
             return query
         total = (time.perf_counter() - self.began) * 1000
@@ -121,10 +121,10 @@ class Turn:
 
 async def _spoken(turn: Turn) -> AsyncIterator[Token]:
     """The model's tokens; a failure becomes text where the era makes it text."""
-    era, streamed = turn.era, turn.task.streamed
+    era, streamed = turn.era, turn.request.streamed
     coded = era.error_codes_streamed if streamed else era.error_codes_nonstream
     try:
-        async for token in turn.model.write(turn.task):
+        async for token in turn.model.write(turn.request):
             yield token
     except ModelError as error:
         if error.dropped and era.drop_is_error_event:
@@ -157,7 +157,7 @@ async def _tagged(turn: Turn) -> AsyncIterator[Token]:
 
 async def _researched(turn: Turn) -> AsyncIterator[Token]:
     """The tokens, behind what deep research says of itself."""
-    for token in research.inline(turn.task) if turn.researches else ():
+    for token in research.inline(turn.request) if turn.researches else ():
         yield token
     async for token in _tagged(turn):
         yield token
@@ -194,7 +194,7 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
 
 def _research_events(turn: Turn) -> Iterator[dict[str, Any]]:
     """Yield what deep research sends in front of the answer, and keep its text in the turn."""
-    for text, flags in research.events(turn.era, turn.task) if turn.researches else ():
+    for text, flags in research.events(turn.era, turn.request) if turn.researches else ():
         turn.text += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
         yield turn.piece(text, **flags)
 
@@ -267,8 +267,8 @@ def _empty_response(turn: Turn) -> list[dict[str, Any]]:
 
 def _check(turn: Turn) -> None:
     """Raise what the server raises before it answers."""
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
+    if not isinstance(turn.request.question, str):
+        kind = type(turn.request.question).__name__
         raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
     if turn.failure is not None:
         raise TurnFailedError(str(turn.failure), turn.failure)

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from ragflow_integrations.emulator.calls import authorize, unauthorized
 from ragflow_integrations.emulator.eras import Access
-from ragflow_integrations.emulator.replies import Json, Refused, ok
+from ragflow_integrations.emulator.responses import Json, Refused, ok
 
 if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call

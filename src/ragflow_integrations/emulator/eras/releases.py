@@ -374,12 +374,12 @@ def era_of(version: str) -> Era:
     """
     unsupported = f"RAGFlow {version!r} is not supported; supported are {', '.join(SUPPORTED_VERSIONS)}."
     try:
-        wanted = _parts(version.strip().removeprefix("v"))
+        numbers = _parts(version.strip().removeprefix("v"))
     except ValueError:
         raise ValueError(unsupported) from None
-    series = [era for era in ERAS if _parts(era.version)[:2] == wanted[:2]]
+    series = [era for era in ERAS if _parts(era.version)[:2] == numbers[:2]]
     if not series:
         raise ValueError(unsupported)
-    if len(wanted) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
+    if len(numbers) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
         return series[-1]
-    return min(series, key=lambda era: abs(_parts(era.version)[2] - wanted[2]))
+    return min(series, key=lambda era: abs(_parts(era.version)[2] - numbers[2]))

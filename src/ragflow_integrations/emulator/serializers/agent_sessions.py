@@ -58,7 +58,7 @@ def listed_messages(era: Era, session: Session) -> list[dict[str, Any]]:
     """
     references = session.references if session.source == "workflow" else session.references[-1:]
     messages = [dict(message) for message in session.messages]
-    answers = [message for at, message in enumerate(messages) if at and message["role"] != "user"]
+    answers = [message for index, message in enumerate(messages) if index and message["role"] != "user"]
     if era.agent_references is AgentReferences.NONE:
         for message in answers if any(references) else []:
             message["reference"] = []
@@ -75,8 +75,8 @@ def session_detail(era: Era, agent: Agent, session: Session) -> dict[str, Any]:
     """A session of an agent, as a GET of it answers: under the database's own names."""
     last: dict[str, Any] | list[Any] = session.references[-1] if session.references else []
     reference = session.references if session.source == "workflow" else last
-    seen = listed_session(era, agent, session, session.messages)
-    seen |= {"message": session.messages, "dsl": agent_dsl(agent, session), "reference": reference}
-    seen.pop("messages", None)
-    del seen["agent_id"]
-    return seen | {"dialog_id": agent.id}
+    fields = listed_session(era, agent, session, session.messages)
+    fields |= {"message": session.messages, "dsl": agent_dsl(agent, session), "reference": reference}
+    fields.pop("messages", None)
+    del fields["agent_id"]
+    return fields | {"dialog_id": agent.id}

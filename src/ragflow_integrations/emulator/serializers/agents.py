@@ -53,10 +53,10 @@ def agent_dsl(agent: Agent, session: Session | None = None) -> dict[str, Any]:
                 "params": params[name]
                 | {"outputs": {key: {"type": "string", "value": value} for key, value in made.get(name, {}).items()}},
             },
-            "upstream": names[max(at - 1, 0) : at],
-            "downstream": names[at + 1 : at + 2],
+            "upstream": names[max(index - 1, 0) : index],
+            "downstream": names[index + 1 : index + 2],
         }
-        for at, name in enumerate(names)
+        for index, name in enumerate(names)
     }
     return {
         "components": components,

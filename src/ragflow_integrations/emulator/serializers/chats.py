@@ -46,7 +46,7 @@ def _old_chat(store: Store, era: Era, chat: Chat, *, listed: bool) -> dict[str, 
         "top_n": chat.top_n,
         "rerank_model": chat.rerank_id,
     }
-    seen = {
+    fields = {
         "id": chat.id,
         "name": chat.name,
         "avatar": chat.icon,
@@ -60,11 +60,11 @@ def _old_chat(store: Store, era: Era, chat: Chat, *, listed: bool) -> dict[str, 
         "tenant_id": TENANT,
     } | times(era, chat)
     if era.chat_has_metadata_filter:
-        seen["meta_data_filter"] = chat.meta_data_filter
+        fields["meta_data_filter"] = chat.meta_data_filter
     if not listed:
-        return seen | {"dataset_ids": chat.dataset_ids}
+        return fields | {"dataset_ids": chat.dataset_ids}
     datasets = [raw_dataset(store, era, dataset) for dataset in _chat_owned(store, chat)]
-    return seen | {"datasets": datasets, "top_k": chat.top_k}
+    return fields | {"datasets": datasets, "top_k": chat.top_k}
 
 
 def chat_object(store: Store, era: Era, chat: Chat, *, listed: bool = False) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def chat_object(store: Store, era: Era, chat: Chat, *, listed: bool = False) -> 
     """
     if not era.new_chat_api:
         return _old_chat(store, era, chat, listed=listed)
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": chat.id,
         "name": chat.name,
         "icon": chat.icon,
@@ -103,9 +103,9 @@ def chat_object(store: Store, era: Era, chat: Chat, *, listed: bool = False) -> 
         "vector_similarity_weight": chat.vector_similarity_weight,
     } | times(era, chat)
     if listed:
-        del seen["create_date"], seen["update_date"]
-        return seen | {"nickname": NICKNAME, "tenant_avatar": None}
-    return seen | {
+        del fields["create_date"], fields["update_date"]
+        return fields | {"nickname": NICKNAME, "tenant_avatar": None}
+    return fields | {
         "meta_data_filter": chat.meta_data_filter,
         "tenant_llm_id": era.tenant_llm_id,
         "tenant_rerank_id": None,

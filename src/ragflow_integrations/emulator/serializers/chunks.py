@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def chunk_object(era: Era, chunk: Chunk) -> dict[str, Any]:
     """A chunk in the list of a document's chunks."""
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": chunk.id,
         "content": chunk.content,
         "document_id": chunk.document_id,
@@ -27,10 +27,10 @@ def chunk_object(era: Era, chunk: Chunk) -> dict[str, Any]:
         "available": chunk.available,
     }
     if era.chunk_has_tags:
-        seen["tag_kwd"] = []
+        fields["tag_kwd"] = []
     if era.chunk_has_type:
-        seen["doc_type_kwd"] = "text"
-    return seen
+        fields["doc_type_kwd"] = "text"
+    return fields
 
 
 def _scores(hit: Hit) -> dict[str, float]:
@@ -44,7 +44,7 @@ def _scores(hit: Hit) -> dict[str, float]:
 def reference_chunk(hit: Hit, era: Era, *, with_metadata: bool = False) -> dict[str, Any]:
     """A retrieved chunk as answers refer to it."""
     chunk = hit.chunk
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": chunk.id,
         "content": chunk.content,
         "document_id": chunk.document_id,
@@ -57,13 +57,13 @@ def reference_chunk(hit: Hit, era: Era, *, with_metadata: bool = False) -> dict[
         "doc_type": "",
         "document_metadata": dict(hit.metadata) or None if with_metadata else None,
     } | _scores(hit)
-    return {key: seen[key] for key in era.chunk_keys}
+    return {key: fields[key] for key in era.chunk_keys}
 
 
 def hit_object(hit: Hit, era: Era, *, words: Sequence[str]) -> dict[str, Any]:
     """A retrieved chunk as ``/retrieval`` answers it."""
     chunk = hit.chunk
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": chunk.id,
         "content": chunk.content,
         "content_ltks": " ".join(words),
@@ -78,13 +78,13 @@ def hit_object(hit: Hit, era: Era, *, words: Sequence[str]) -> dict[str, Any]:
         "row_id": None,
         "tag_kwd": [],
     } | _scores(hit)
-    return {key: seen[key] for key in era.hit_keys}
+    return {key: fields[key] for key in era.hit_keys}
 
 
 def raw_hit(hit: Hit, era: Era) -> dict[str, Any]:
     """A retrieved chunk under the index's own names, as an agent's retrieval node reports it."""
     chunk = hit.chunk
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "chunk_id": chunk.id,
         "content_with_weight": chunk.content,
         "doc_id": chunk.document_id,
@@ -97,4 +97,4 @@ def raw_hit(hit: Hit, era: Era) -> dict[str, Any]:
         "mom_id": "",
     } | _scores(hit)
     extra: dict[str, Any] = {"row_id": None, "tag_kwd": []}
-    return seen | {key: extra[key] for key in extra if key in era.hit_keys}
+    return fields | {key: extra[key] for key in extra if key in era.hit_keys}

@@ -57,7 +57,7 @@ def raw_dataset(store: Store, era: Era, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def dataset_object(store: Store, era: Era, dataset: Dataset, *, listed: bool = False, got: bool = False) -> dict[str, Any]:
+def dataset_object(store: Store, era: Era, dataset: Dataset, *, listed: bool = False, alone: bool = False) -> dict[str, Any]:
     """A dataset.
 
     Args:
@@ -65,13 +65,13 @@ def dataset_object(store: Store, era: Era, dataset: Dataset, *, listed: bool = F
         era: The era.
         dataset: The dataset.
         listed: Whether it stands in a list.
-        got: Whether it answers a GET of one dataset.
+        alone: Whether it answers a GET of one dataset.
 
     Returns:
         The object.
     """
     documents = _documents(store, dataset)
-    seen = _dataset_facts(era, dataset) | {
+    fields = _dataset_facts(era, dataset) | {
         "chunk_count": sum(document.chunk_count for document in documents),
         "chunk_method": dataset.chunk_method,
         "document_count": len(documents),
@@ -79,11 +79,11 @@ def dataset_object(store: Store, era: Era, dataset: Dataset, *, listed: bool = F
         "token_num": sum(document.token_count for document in documents),
     }
     if era.dataset_owner:
-        seen["tenant_embd_id"] = None
+        fields["tenant_embd_id"] = None
     if era.dataset_owner and listed:
-        seen |= {"nickname": NICKNAME, "tenant_avatar": None}
+        fields |= {"nickname": NICKNAME, "tenant_avatar": None}
     if era.dataset_model_name and listed:
-        seen["embedding_model_name"] = ""
-    if got:
-        seen |= {"connectors": [], "size": sum(document.size for document in documents)}
-    return seen
+        fields["embedding_model_name"] = ""
+    if alone:
+        fields |= {"connectors": [], "size": sum(document.size for document in documents)}
+    return fields

@@ -90,5 +90,5 @@ def document_object(store: Store, era: Era, document: Document, *, beside_chunks
 
 def uploaded_object(store: Store, era: Era, document: Document) -> dict[str, Any]:
     """A document in the reply to its upload."""
-    seen = document_object(store, era, document) | document_object(store, era, document, beside_chunks=True)
-    return {key: seen[key] for key in _UPLOADED if key in seen}
+    fields = document_object(store, era, document) | document_object(store, era, document, beside_chunks=True)
+    return {key: fields[key] for key in _UPLOADED if key in fields}

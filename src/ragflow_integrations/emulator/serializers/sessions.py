@@ -76,13 +76,13 @@ def session_object(era: Era, session: Session, *, avatar: bool = False, created:
     Returns:
         The object.
     """
-    seen: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": session.id,
         "chat_id": session.owner_id,
         "name": session.name,
         "user_id": session.user_id,
     } | times(era, session)
     if era.history is History.TOP_LEVEL:
-        seen |= {"messages": session.messages, "reference": session.references}
-        return seen | {"avatar": ""} if avatar else seen
-    return seen | {"messages": session.messages if created else _messages_with_references(era, session)}
+        fields |= {"messages": session.messages, "reference": session.references}
+        return fields | {"avatar": ""} if avatar else fields
+    return fields | {"messages": session.messages if created else _messages_with_references(era, session)}
