@@ -113,11 +113,11 @@ class Run:
         return self._event("message", {"content": content} | audio | flags)
 
     def _message_outputs(self) -> dict[str, Any]:
-        """The outputs of the message node."""
+        """Return the outputs of the message node."""
         return {"content": self.thought + self.text} | ({"downloads": []} if self.era.agent_downloads else {})
 
     def usage(self) -> dict[str, Any]:
-        """What the run cost, where the era says so."""
+        """Return what the run cost, if the era reports it."""
         if not self.era.agent_usage:
             return {}
         total = 0 if self.failed or self.agent.says is not None else count_tokens(self.question) + count_tokens(self.text)
@@ -130,7 +130,7 @@ class Run:
         return {"usage": usage}
 
     async def _retrieval_node(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The retrieval node; what it found is kept for the agent node."""
+        """Run the retrieval node; keep the hits for the agent node."""
         yield self._started("Retrieval:Kb", f"\nKeywords: {question}\nLooking for the most relevant articles.\n")
         plain = Commands.of(question).question
         query = Query(question=plain, dataset_ids=self.agent.dataset_ids, similarity_threshold=_THRESHOLD)
@@ -147,7 +147,7 @@ class Run:
         return str(agent_key(self.hits[index].chunk.id, self.era.agent_keys))
 
     async def _model_messages(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
+        """Yield each token of the model as a message, its reasoning between flags; a failure sends nothing."""
         request = ModelRequest(
             question=question,
             hits=self.hits,
@@ -174,7 +174,7 @@ class Run:
                 self.call.backend.agent_errors[self.agent.id] = f"**ERROR**: {error.code} - {error.detail}"
 
     def _retrieved(self) -> dict[str, Any]:
-        """What was retrieved; chunks are keyed by a hash."""
+        """Return the reference object; its chunks are keyed by a hash."""
         if not self.hits:
             return {}
         chunks = {self._key(index): reference_chunk(hit, self.era) for index, hit in enumerate(self.hits)}
@@ -182,7 +182,7 @@ class Run:
         return {"chunks": chunks, "doc_aggs": {counted["doc_name"]: counted for counted in counts}}
 
     def _message_end(self) -> dict[str, Any]:
-        """The event that carries the reference."""
+        """Return the event that carries the reference."""
         cited = "[ID:" in self.text or not self.era.agent_reference_if_cited
         self.reference = self._retrieved() if cited else {}
         if self.era.agent_null_reference:
@@ -194,7 +194,7 @@ class Run:
         return self._finished("Agent:Main", inputs, {"content": None, "_ERROR": error}, error)
 
     async def _agent_and_message_nodes(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The agent node and the message node, which says what the agent writes while it writes."""
+        """Run the agent node, and the message node that streams what the agent writes."""
         inputs = self.retrieved_inputs | {"sys.query": question}
         stuck = self.call.backend.agent_errors.get(self.agent.id) if self.is_new else None
         yield self._started("Agent:Main", f"⌛Give me a moment—starting from: \n\n{question}\n\nI’ll figure it out.")
@@ -217,7 +217,7 @@ class Run:
         yield self._finished("Message:Out", {"Agent:Main@content": whole}, self._message_outputs())
 
     def _fixed_message(self, node: str, text: str) -> list[dict[str, Any]]:
-        """A message node that says a fixed text."""
+        """Return the events of a message node that sends a fixed text."""
         finished = self._finished(node, {}, {"content": text})
         return [self._started(node), self._message(text), self._message_end(), finished]
 
@@ -283,13 +283,13 @@ class Run:
         self.call.store.touch(session)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """All events of the run. It is stored when they are over."""
+        """Yield all events of the run, and store it after the last."""
         async for event in self._nodes():
             yield event
         self._remember()
 
     def visible_event(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """An event as a client gets to see it; None if it does not."""
+        """Return an event as the client receives it; None if it receives none."""
         name = event["event"]
         style = self.era.agent_events
         if style is AgentEvents.MESSAGES and name == "node_finished":

@@ -51,7 +51,7 @@ def _broken_stream(call: Call) -> Response:
 
 
 def _unknown_response(call: Call, refusal: Refused) -> Response:
-    """The reply where agent or session are unknown: newer servers and the oldest refuse, the others fail."""
+    """Return the response if agent or session are unknown: newer servers and the oldest refuse, the others fail."""
     if call.era.agent_new_api or call.era.agent_events is AgentEvents.CHAT:
         raise refusal
     return HTMLResponse(_ERROR_PAGE, 500) if call.era.agent_unknown_is_500 else _broken_stream(call)
@@ -108,7 +108,7 @@ async def _frames(run: Run, *, terminated: bool = True) -> AsyncGenerator[str, N
 
 
 async def _reply(run: Run) -> Response:
-    """The last event, with the text of all and the reference added to it.
+    """Return the last event, with the text of all and the reference added to it.
 
     In a session, 0.25.1 to 0.26.2 take the last event that a stream would show, and later ones the last of the messages,
     with the usage (source: ``agent_api.py``) [transcripts/0.27.0-agent_llm_failure].
@@ -131,7 +131,7 @@ def _of_message(event: dict[str, Any]) -> bool:
 
 
 async def _chat_frames(run: Run) -> AsyncGenerator[str, None]:
-    """Up to 0.19: an agent answers like a chat; a new session only says its opener."""
+    """Yield the frames up to 0.19: an agent answers like a chat; a new session sends only its opener."""
     call = run.call
     asks = run.agent.asks
     values = [{"key": asks, "type": "line", "optional": False, "value": run.inputs.get(asks)}] if asks else []
@@ -175,19 +175,19 @@ async def _answer(call: Call, agent_id: Any, body: dict[str, Any]) -> Response:
 
 
 async def complete(call: Call) -> Response:
-    """``POST /agents/{agent_id}/completions``."""
+    """Answer ``POST /agents/{agent_id}/completions``."""
     return await _answer(call, call.arg("agent_id"), await call.body())
 
 
 async def complete_embedded(call: Call) -> Response:
-    """``POST /agentbots/{agent_id}/completions``: a stream without ``[DONE]``."""
+    """Answer ``POST /agentbots/{agent_id}/completions``: a stream without ``[DONE]``."""
     body = await call.body()
     reply = _prepare(call, call.arg("agent_id"), body)
     return call.stream(_frames(reply, terminated=False), question=reply.question) if isinstance(reply, Run) else reply
 
 
 async def complete_by_body(call: Call) -> Response:
-    """``POST /agents/chat/completions``: the agent is named in the body."""
+    """Answer ``POST /agents/chat/completions``: the agent is named in the body."""
     body = await call.body()
     if not body.get("agent_id"):
         raise refuse(101, "`agent_id` is required.", data=False)
@@ -200,7 +200,7 @@ async def complete_by_body(call: Call) -> Response:
 
 
 async def _openai_frames(call: Call, run: Run | None, agent_id: str) -> AsyncGenerator[str, None]:
-    """One chunk for each word, an empty one at the end; unlike chats' they have a space behind ``data:``."""
+    """Yield one chunk for each word and an empty one; unlike chats', they have a space behind ``data:``."""
     era = call.era
 
     def chunk(content: str, finish: str | None = None) -> str:
@@ -268,7 +268,7 @@ async def _answer_openai(call: Call, agent_id: str, body: dict[str, Any]) -> Res
 
 
 async def complete_openai(call: Call) -> Response:
-    """``POST /agents_openai/{agent_id}/chat/completions``."""
+    """Answer ``POST /agents_openai/{agent_id}/chat/completions``."""
     return await _answer_openai(call, call.arg("agent_id"), await call.body())
 
 
@@ -276,7 +276,7 @@ async def complete_openai(call: Call) -> Response:
 
 
 async def list_agents(call: Call) -> Response:
-    """``GET /agents``: newer releases ignore ``id`` and ``title`` [08_agent_list_unknown_id]."""
+    """Answer ``GET /agents``: newer releases ignore ``id`` and ``title`` [08_agent_list_unknown_id]."""
     agents = call.store.all(Agent)
     if call.era.agent_canvas_list:
         page = [agent_object(call.era, agent, listed=True) for agent in call.page(agents)]
@@ -288,7 +288,7 @@ async def list_agents(call: Call) -> Response:
 
 
 def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
-    """The agent of a request.
+    """Return the agent of a request.
 
     Args:
         call: The request.
@@ -304,12 +304,12 @@ def _agent(call: Call, message: str, *, access: bool = True) -> Agent:
 
 
 async def get_agent(call: Call) -> Response:
-    """``GET /agents/{agent_id}``."""
+    """Answer ``GET /agents/{agent_id}``."""
     return ok(agent_object(call.era, _agent(call, "canvas not found.", access=False)), "success")
 
 
 async def reset_agent(call: Call) -> Response:
-    """``POST /agents/{agent_id}/reset``: forgets the error that sticks to the agent."""
+    """Answer ``POST /agents/{agent_id}/reset``: forgets the error that sticks to the agent."""
     agent = _agent(call, "canvas not found.", access=False)
     call.backend.agent_errors.pop(agent.id, None)
     return ok(agent_dsl(agent), "success")
@@ -323,7 +323,7 @@ def _new_session(call: Call, agent: Agent, user_id: str) -> Session:
 
 
 async def create_session(call: Call) -> Response:
-    """``POST /agents/{agent_id}/sessions``."""
+    """Answer ``POST /agents/{agent_id}/sessions``."""
     agent = _agent(call, "Agent not found.")
     body = await call.body() if call.era.agent_inputs_in_body else {}
     if call.era.agent_inputs_in_body and agent.asks and not body.get(agent.asks):
@@ -336,7 +336,7 @@ async def create_session(call: Call) -> Response:
 
 
 async def list_sessions(call: Call) -> Response:
-    """``GET /agents/{agent_id}/sessions``."""
+    """Answer ``GET /agents/{agent_id}/sessions``."""
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}.")
     sessions = find(call.store.all(Session, parent=agent.id), id=call.query("id"), user_id=call.query("user_id"))
     page = []
@@ -352,7 +352,7 @@ async def list_sessions(call: Call) -> Response:
 
 
 async def get_session(call: Call) -> Response:
-    """``GET /agents/{agent_id}/sessions/{session_id}``."""
+    """Answer ``GET /agents/{agent_id}/sessions/{session_id}``."""
     agent = _agent(call, "canvas not found.")
     session = call.store.get(Session, call.arg("session_id"))
     if session is None and not call.era.agent_session_lookup_checked:
@@ -364,7 +364,7 @@ async def get_session(call: Call) -> Response:
 
 
 async def delete_sessions(call: Call) -> Response:
-    """``DELETE /agents/{agent_id}/sessions``."""
+    """Answer ``DELETE /agents/{agent_id}/sessions``."""
     agent = _agent(call, f"You don't own the agent {call.arg('agent_id')}")
     body = await call.body()
     everything = [session.id for session in call.store.all(Session, parent=agent.id)]
@@ -378,7 +378,7 @@ async def delete_sessions(call: Call) -> Response:
 
 
 async def delete_session(call: Call) -> Response:
-    """``DELETE /agents/{agent_id}/sessions/{session_id}``."""
+    """Answer ``DELETE /agents/{agent_id}/sessions/{session_id}``."""
     agent = _agent(call, "canvas not found.")
     session = call.store.get(Session, call.arg("session_id"), parent=agent.id)
     if session is None:

@@ -1,4 +1,4 @@
-"""Retrieval and citation: which chunks answer a question, which sentences say it, and where the markers go."""
+"""Retrieval and citation: which chunks match a question, which sentences answer it, and where markers are put."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_SENTENCES: Final = 3
 _MIN_SHARE_OF_BEST: Final = 0.75
-"""A sentence is said if it matches the question at least so well as this share of the best one."""
+"""A sentence is quoted if its score is at least this share of the best sentence's."""
 _MIN_SUPPORT: Final = 0.6
 """A chunk supports a sentence if it holds at least this share of the sentence's terms."""
 _MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
@@ -42,7 +42,7 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What is searched for, and where."""
+    """A search: the question, and the datasets and documents to search in."""
 
     question: str
     dataset_ids: Collection[str]
@@ -59,7 +59,7 @@ class Reference:
     hits: Sequence[Hit] = field(default_factory=tuple)
 
     def cited(self, text: str) -> list[Hit]:
-        """The hits that the markers in a text point to; all hits if it has none."""
+        """Return the hits that the markers in a text point to; all hits if it has none."""
         indices = {int(first or second) for first, second in _MARKER.findall(text)}
         return [hit for index, hit in enumerate(self.hits) if index in indices] or list(self.hits)
 
@@ -68,7 +68,7 @@ def search(store: Store, query: Query) -> list[Hit]:
     """Retrieve chunks.
 
     Args:
-        store: Where the chunks are.
+        store: The store of the chunks.
         query: What to search for.
 
     Returns:
@@ -83,10 +83,10 @@ def candidates(store: Store, query: Query) -> list[Hit]:
 
     SQLite's BM25 chooses and orders the candidates. The scores that the server reports, all between 0 and 1, are the
     share of the question's terms that a chunk holds, each weighed by its rarity, and the cosine of both texts, which
-    stands for the similarity of embeddings.
+    takes the place of the similarity of embeddings.
 
     Args:
-        store: Where the chunks are.
+        store: The store of the chunks.
         query: What to search for.
 
     Returns:
@@ -152,7 +152,7 @@ def highlight(text: str, question: str) -> str:
 
 
 def agent_key(chunk_id: str, below: int) -> int:
-    """The number by which agents refer to a chunk: a hash of its id, and not an index."""
+    """Return the number by which agents refer to a chunk: a hash of its id, and not an index."""
     return int(hashlib.sha1(chunk_id.encode(), usedforsecurity=False).hexdigest(), 16) % below
 
 
@@ -188,9 +188,9 @@ def extract(question: str, hits: Sequence[Hit]) -> list[tuple[str, int]]:
 
 
 def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str]) -> str:
-    """Insert markers where a model wrote none, as the server does: by likeness of each sentence to the chunks.
+    """Insert markers if a model wrote none, as the server does: by similarity of each sentence to the chunks.
 
-    A marker stands before the full stop of a sentence, but behind that of the last
+    A marker is put before the full stop of a sentence, but behind that of the last
     (``03_completion_stream_long_answer_with_kb`` and ``03_completion_stream_server_inserted_citations`` of 0.22.1).
 
     Args:

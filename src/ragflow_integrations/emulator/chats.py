@@ -37,12 +37,12 @@ _KNOWN_MODELS = ("fake-chat", CHAT_MODEL.partition("@")[0])
 
 
 def known_model(name: str) -> bool:
-    """Whether a model can be asked for: the emulator's own, and that of the recordings."""
+    """Return whether a model exists: the emulator's own, and that of the recordings."""
     return name.partition("@")[0].partition("___")[0] in _KNOWN_MODELS
 
 
 def foreign_chat(call: Call, old_message: str) -> Refused:
-    """The refusal of a chat that is unknown or somebody else's."""
+    """Return the refusal of a chat that is unknown or somebody else's."""
     if call.era.new_chat_api:
         return refuse(109, call.era.not_authorized, data=False)
     return refuse(102, old_message)
@@ -60,7 +60,7 @@ def _check_datasets(call: Call, dataset_ids: list[str]) -> None:
 
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """The settings that a body gives, old bodies translated. Newer servers ignore ``llm`` and ``prompt`` silently."""
+    """Return the settings in a body, older names translated. Newer servers ignore ``llm`` and ``prompt`` silently."""
     settings = {name: body[name] for name in _PLAIN_FIELDS if name in body}
     if call.era.new_chat_api:
         return settings
@@ -101,7 +101,7 @@ def _others(call: Call, chat: Chat | None) -> list[Chat]:
 
 
 async def create(call: Call) -> Response:
-    """``POST /chats``."""
+    """Answer ``POST /chats``."""
     body = await call.body()
     era = call.era
     settings = _settings(call, {"name": None} | body)
@@ -118,7 +118,7 @@ async def create(call: Call) -> Response:
 
 
 async def list_chats(call: Call) -> Response:
-    """``GET /chats``."""
+    """Answer ``GET /chats``."""
     era = call.era
     chats = find(call.store.all(Chat), id=call.query("id"), name=call.query("name"))
     call.check_page_size(call.number("page_size", 1))
@@ -142,7 +142,7 @@ def owned_chat(call: Call, old_message: str) -> Chat:
 
 
 async def get(call: Call) -> Response:
-    """``GET /chats/{chat_id}``."""
+    """Answer ``GET /chats/{chat_id}``."""
     return ok(chat_object(call.store, call.era, owned_chat(call, "")), "success")
 
 
@@ -163,23 +163,23 @@ async def _update(call: Call, *, merge: bool) -> Response:
 
 
 async def replace(call: Call) -> Response:
-    """``PUT /chats/{chat_id}``: replaces what is given; older servers merge the settings."""
+    """Answer ``PUT /chats/{chat_id}``: replaces what is given; older servers merge the settings."""
     return await _update(call, merge=False)
 
 
 async def patch(call: Call) -> Response:
-    """``PATCH /chats/{chat_id}``: merges the settings."""
+    """Answer ``PATCH /chats/{chat_id}``: merges the settings."""
     return await _update(call, merge=True)
 
 
 async def delete(call: Call) -> Response:
-    """``DELETE /chats/{chat_id}``."""
+    """Answer ``DELETE /chats/{chat_id}``."""
     call.store.delete(owned_chat(call, ""))
     return ok(True, "success")
 
 
 async def delete_many(call: Call) -> Response:
-    """``DELETE /chats``."""
+    """Answer ``DELETE /chats``."""
     era = call.era
     owned = {chat.id: chat for chat in call.store.all(Chat)}
     ids = list(dict.fromkeys(ids_to_delete(call, await call.body(), list(owned))))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def list_chunks(call: Call) -> Response:
-    """``GET …/documents/{document_id}/chunks``."""
+    """Answer ``GET …/documents/{document_id}/chunks``."""
     finish_parsing(call.backend)
     document = owned_document(call, owned_dataset(call))
     # Added chunks come first, as in the recordings (07_chunk_list).
@@ -37,7 +37,7 @@ async def list_chunks(call: Call) -> Response:
         code, message = call.era.unknown_chunk
         raise refuse(code, message.format(dataset=document.dataset_id, chunk=requested_id))
     page = [chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
-    if words:  # the search engine's highlight stands in place of the text (seen 0.22.1, 0.24.0)
+    if words:  # the search engine's highlight replaces the text (seen 0.22.1, 0.24.0)
         page = [fields | {"content": highlight(str(fields["content"]).lower(), words)} for fields in page]
     document_fields = document_object(call.store, call.era, document, beside_chunks=True)
     return ok({"chunks": page, "doc": document_fields, "total": len(chunks)})
@@ -52,12 +52,12 @@ def _chunk(call: Call) -> Chunk:
 
 
 async def get_chunk(call: Call) -> Response:
-    """``GET …/chunks/{chunk_id}``."""
+    """Answer ``GET …/chunks/{chunk_id}``."""
     return ok(chunk_object(call.era, _chunk(call)))
 
 
 async def add_chunk(call: Call) -> Response:
-    """``POST …/documents/{document_id}/chunks``."""
+    """Answer ``POST …/documents/{document_id}/chunks``."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     content = str(body.get("content") or "")
@@ -90,7 +90,7 @@ async def add_chunk(call: Call) -> Response:
 
 
 async def update_chunk(call: Call) -> Response:
-    """``PUT`` and ``PATCH …/chunks/{chunk_id}``."""
+    """Answer ``PUT`` and ``PATCH …/chunks/{chunk_id}``."""
     chunk = _chunk(call)
     body = await call.body()
     for name in ("content", "important_keywords", "questions", "available"):
@@ -101,7 +101,7 @@ async def update_chunk(call: Call) -> Response:
 
 
 async def delete_chunks(call: Call) -> Response:
-    """``DELETE …/documents/{document_id}/chunks``."""
+    """Answer ``DELETE …/documents/{document_id}/chunks``."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     everything = [chunk.id for chunk in call.store.all(Chunk, parent=document.id)]

@@ -47,7 +47,7 @@ class NativeCompletion:
             remember(self.call, self.session, self.turn, self.messages, self.labels["id"])
 
     async def frames(self) -> AsyncGenerator[str, None]:
-        """The stream. A turn is stored once it is complete, so not if the client leaves."""
+        """Yield the frames of the stream. The turn is stored after the last, so not if the client leaves."""
         call = self.call
         try:
             async for event in answer_events(self.turn):
@@ -58,7 +58,7 @@ class NativeCompletion:
         yield call.native(True, **self.head)
 
     async def reply(self) -> Response:
-        """The answer in one piece."""
+        """Return the answer in one piece."""
         try:
             event = await answer_at_once(self.turn)
         except TurnFailedError as error:
@@ -67,13 +67,13 @@ class NativeCompletion:
         return ok(event | self.labels if event else event, "success" if self.call.era.messages_in_events else None)
 
     async def answer(self) -> Response:
-        """The reply in the asked form."""
+        """Return the reply in the requested form."""
         request = self.turn.request
         return self.call.stream(self.frames(), question=request.question) if request.streamed else await self.reply()
 
 
 def _is_streamed(body: dict[str, Any]) -> bool:
-    """Any value that is not false streams, even the text ``"false"`` (``09_err_completion_stream_string``)."""
+    """Return whether to stream: any true value does, even the text ``"false"`` [09_err_completion_stream_string]."""
     return bool(body.get("stream", True))
 
 
@@ -135,7 +135,7 @@ def _own_session(call: Call, chat: Chat, key: Any) -> Session:
 
 
 def _open(call: Call, data: dict[str, Any], *, streamed: bool) -> Response:
-    """Only the opener is said: without a session the question is thrown away."""
+    """Return the opener alone: without a session the question is dropped."""
     if streamed:
         return call.stream(_opener_frames(call, data))
     framed = call.era.no_session is NoSession.FRAME
@@ -143,7 +143,7 @@ def _open(call: Call, data: dict[str, Any], *, streamed: bool) -> Response:
 
 
 def _collision(call: Call, *, streamed: bool) -> Response:
-    """``messages`` collides with a parameter of the server's own function, once the answer has begun."""
+    """Return the failure over ``messages``, which collides with a parameter of the server's own function."""
     message = f"{call.era.chat_callable}() got multiple values for argument 'messages'"
     if not streamed:
         raise Refused(exception_reply(TypeError(message)))
@@ -180,7 +180,7 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
 
 
 def _needs_messages(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The conversation in a body of 0.25.1 or later, checked the way the era checks it."""
+    """Return the messages of a body of 0.25.1 or later, checked as the era checks them."""
     if call.era.prompt is Prompt.MESSAGES:
         if "messages" not in body:
             raise refuse(101, "required argument are missing: messages; ", data=None)
@@ -198,7 +198,7 @@ def _needs_messages(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _trim(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without system messages: the server drops them."""
+    """Drop system messages, as the server does."""
     return [message for message in messages if message.get("role") != "system"]
 
 
@@ -223,7 +223,7 @@ def _failing(call: Call, message: str, *, streamed: bool) -> Response:
 
 
 def _chat_of(call: Call, chat_id: Any, session_id: Any) -> Chat | None:
-    """Return the assistant of a completion; None for a bare talk with the model. Raise the refusal of an unknown one."""
+    """Return the assistant of a completion; None for a question to the model alone. Raise the refusal of an unknown one."""
     if session_id and not chat_id:
         raise refuse(102, "`chat_id` is required when `session_id` is provided.")
     chat = call.store.get(Chat, chat_id) if chat_id else None
@@ -323,13 +323,13 @@ def _stores(body: dict[str, Any]) -> bool:
 
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """The settings beside a model that a body names; they replace the assistant's, also where there are none."""
+    """Return the settings beside a model that a body names; they replace the assistant's, even if there are none."""
     settings = {name: body[name] for name in SETTINGS if body.get(name) is not None}
     return {name: value for name, value in settings.items() if value or not call.era.zero_settings_dropped}
 
 
 def wants_metadata(body: dict[str, Any]) -> bool:
-    """Whether chunks shall carry the metadata of their documents."""
+    """Return whether chunks carry the metadata of their documents."""
     metadata_option = body.get("reference_metadata")
     return bool(
         (metadata_option.get("include") if isinstance(metadata_option, dict) else False) or body.get("include_metadata")
@@ -337,14 +337,14 @@ def wants_metadata(body: dict[str, Any]) -> bool:
 
 
 async def complete_in_chat(call: Call) -> Response:
-    """``POST /chats/{chat_id}/completions``."""
+    """Answer ``POST /chats/{chat_id}/completions``."""
     if call.era.prompt is Prompt.QUESTION:
         return await _answer_question(call)
     return await _answer_messages(call, call.arg("chat_id"))
 
 
 async def complete(call: Call) -> Response:
-    """``POST /chat/completions``."""
+    """Answer ``POST /chat/completions``."""
     return await _answer_messages(call, None)
 
 
@@ -352,7 +352,7 @@ async def complete(call: Call) -> Response:
 
 
 async def chatbot_complete(call: Call) -> Response:
-    """``POST /chatbots/{chat_id}/completions``: without a session only the opener, quotes off unless asked for."""
+    """Answer ``POST /chatbots/{chat_id}/completions``: without a session only the opener; quotes must be asked for."""
     body = await call.body(completion=True)
     chat = call.store.get(Chat, call.arg("chat_id"))
     if chat is None:
@@ -379,7 +379,7 @@ async def chatbot_complete(call: Call) -> Response:
 
 
 async def chatbot_info(call: Call) -> Response:
-    """``GET /chatbots/{chat_id}/info``."""
+    """Answer ``GET /chatbots/{chat_id}/info``."""
     chat = call.store.get(Chat, call.arg("chat_id"))
     if chat is None:
         raise refuse(102, f"You don't own the chat {call.arg('chat_id')}")

@@ -84,7 +84,7 @@ def _field_errors(call: Call, body: dict[str, Any]) -> list[str]:
 
 
 async def create(call: Call) -> Response:
-    """``POST /datasets``: a name that is taken gets a number."""
+    """Answer ``POST /datasets``: a name that is taken gets a number."""
     body = await call.validated_body()
     if errors := _field_errors(call, body):
         raise refuse(101, "\n".join(errors))
@@ -104,7 +104,7 @@ async def create(call: Call) -> Response:
 
 
 async def list_datasets(call: Call) -> Response:
-    """``GET /datasets``: an unknown id or name is an error, not an empty list."""
+    """Answer ``GET /datasets``: an unknown id or name is an error, not an empty list."""
     finish_parsing(call.backend)
     if errors := _unknown_fields(call, call.request.query_params, _QUERY):
         raise refuse(101, "\n".join(errors))
@@ -117,7 +117,7 @@ async def list_datasets(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}``."""
+    """Answer ``GET /datasets/{dataset_id}``."""
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
@@ -125,7 +125,7 @@ async def get(call: Call) -> Response:
 
 
 async def update(call: Call) -> Response:
-    """``PUT /datasets/{dataset_id}``."""
+    """Answer ``PUT /datasets/{dataset_id}``."""
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
@@ -143,7 +143,7 @@ async def update(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    """``DELETE /datasets``: null deletes all, an empty list none."""
+    """Answer ``DELETE /datasets``: null deletes all, an empty list none."""
     body = await call.validated_body()
     if "ids" not in body and not body.get("delete_all"):
         raise refuse(101, f"Field: <ids> - Message: <Field required> - Value: <{body}>")

@@ -41,12 +41,12 @@ _PARSER_CONFIG: Final[dict[str, Any]] = {
 
 
 def default_parser_config() -> dict[str, Any]:
-    """The parser settings of a dataset that was created without any."""
+    """Return the parser settings of a dataset that was created without any."""
     return dict(_PARSER_CONFIG)
 
 
 def default_prompt_config(era: Era) -> dict[str, Any]:
-    """The prompt settings of a chat that was created without any."""
+    """Return the prompt settings of a chat that was created without any."""
     parameters: list[dict[str, Any]] = [{"key": "knowledge", "optional": False}]
     if era.new_chat_api:
         parameters.append({"key": "date", "optional": True})

@@ -33,7 +33,7 @@ def owned_document(call: Call, dataset: Dataset) -> Document:
 
 
 async def upload(call: Call) -> Response:
-    """``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
+    """Answer ``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
     unknown = "Can't find the dataset with ID {id}!"
     if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
         raise Refused(exception_reply(LookupError(unknown.format(id=call.arg("dataset_id")))))
@@ -63,7 +63,7 @@ async def _sent_files(call: Call) -> list[tuple[str, bytes]]:
 
 
 async def list_documents(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}/documents``."""
+    """Answer ``GET /datasets/{dataset_id}/documents``."""
     dataset = owned_dataset(call, "You don't own the dataset {id}. ")
     documents = call.store.all(Document, parent=dataset.id)
     for name in ("id", "name"):
@@ -81,7 +81,7 @@ async def list_documents(call: Call) -> Response:
 
 
 async def download(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}/documents/{document_id}``: the bytes."""
+    """Answer ``GET /datasets/{dataset_id}/documents/{document_id}``: the bytes."""
     dataset = owned_dataset(call, "You do not own the dataset {id}.")
     document = owned_document(call, dataset)
     content = call.store.file(document)
@@ -93,7 +93,7 @@ async def download(call: Call) -> Response:
 
 
 async def update_document(call: Call) -> Response:
-    """``PUT`` and ``PATCH /datasets/{dataset_id}/documents/{document_id}``: name, metadata, whether it is used."""
+    """Answer ``PUT`` and ``PATCH /datasets/{dataset_id}/documents/{document_id}``: name, metadata, whether it is used."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     if "meta_fields" in body:
@@ -111,7 +111,7 @@ async def update_document(call: Call) -> Response:
 
 
 async def delete_documents(call: Call) -> Response:
-    """``DELETE /datasets/{dataset_id}/documents``."""
+    """Answer ``DELETE /datasets/{dataset_id}/documents``."""
     dataset = owned_dataset(call)
     body = await call.body()
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
@@ -135,7 +135,7 @@ async def delete_documents(call: Call) -> Response:
 
 
 async def start_parsing(call: Call) -> Response:
-    """``POST …/chunks`` and ``…/documents/parse``: the documents are RUNNING until they are needed."""
+    """Answer ``POST …/chunks`` and ``…/documents/parse``: the documents are RUNNING until they are needed."""
     dataset = owned_dataset(call)
     ids = (await call.body()).get("document_ids")
     if not ids:
@@ -162,7 +162,7 @@ async def start_parsing(call: Call) -> Response:
 
 
 async def stop_parsing(call: Call) -> Response:
-    """``DELETE …/chunks`` and ``…/documents/stop``."""
+    """Answer ``DELETE …/chunks`` and ``…/documents/stop``."""
     dataset = owned_dataset(call)
     ids = (await call.body()).get("document_ids")
     if not ids:

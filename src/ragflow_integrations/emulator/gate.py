@@ -1,4 +1,4 @@
-"""The application of the emulator: its routes, and before them the gate that records requests and applies faults."""
+"""The application of the emulator: its routes, and in front of them the middleware that records requests and applies faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RequestRecord:
 
 
 class _Middleware:
-    """Stands before the routes: records requests, applies faults, and marks every reply."""
+    """Middleware in front of the routes: records requests, applies faults, and marks every reply."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator, backend: Backend) -> None:
         self.app = app
@@ -81,7 +81,7 @@ class _Middleware:
 
 
 class _FaultyResponse:
-    """Spoils a reply that is not a stream: silence before it, or an end in its middle. Streams see to it themselves."""
+    """Delays or cuts a reply that is not a stream. `EventStream` applies faults of streams itself."""
 
     def __init__(self, send: Send, plan: FaultPlan) -> None:
         self._send = send
@@ -89,7 +89,7 @@ class _FaultyResponse:
         self._streaming = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, or not."""
+        """Pass a message on, late or cut."""
         if message["type"] == "http.response.start":
             self._streaming = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
             if not self._streaming and self._plan.stall_after is not None:
@@ -101,7 +101,7 @@ class _FaultyResponse:
 
 
 def application(emulator: Emulator, backend: Backend) -> ASGIApp:
-    """Return the application: the routes, behind the gate."""
+    """Return the application: the routes, behind the middleware."""
 
     async def unknown_path(request: Request, _: Exception) -> Response:
         path = request.url.path

@@ -44,7 +44,7 @@ _LATER_NAMES: Final = {">=": "≥", "<=": "≤", "!=": "≠"}
 
 
 def _values(value: Any, stored: StoredValues) -> list[Any]:
-    """The values that a release compares for one field of a document."""
+    """Return the values that a release compares for one field of a document."""
     if stored is StoredValues.TEXT:
         return [str(value)]
     items = value if isinstance(value, list) else [value]
@@ -56,7 +56,7 @@ def _values(value: Any, stored: StoredValues) -> list[Any]:
 
 
 def _literal(value: Any) -> Any:
-    """A Python literal, if a text is one."""
+    """Return the Python literal that a text is; else the value itself."""
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError):
@@ -68,7 +68,7 @@ def _lower(value: Any) -> Any:
 
 
 def _floats(operator: str, actual: Any, expected: Any) -> bool:
-    """Up to 0.22.1: as numbers where both are, else as texts; ``contains`` and the like in lower case."""
+    """Compare as up to 0.22.1: as numbers if both are, else as texts; ``contains`` and the like in lower case."""
     try:
         actual, expected = float(actual), float(expected)
     except (TypeError, ValueError):
@@ -83,7 +83,7 @@ def _floats(operator: str, actual: Any, expected: Any) -> bool:
 
 
 def _raw(operator: str, actual: Any, expected: Any) -> bool:
-    """0.23.1: as the values are; ``contains`` looks for the document's value in the condition's."""
+    """Compare as 0.23.1: the values as they are; ``contains`` searches the condition's value for the document's."""
     if operator in _ORDER:
         parsed = _literal(actual)
         if isinstance(actual, str) and parsed is not actual:
@@ -99,7 +99,7 @@ def _raw(operator: str, actual: Any, expected: Any) -> bool:
 
 
 def _literals(operator: str, actual: str, expected: Any, comparison: Comparison) -> bool:
-    """From 0.24.0: dates as texts, then as Python literals, else as texts in lower case."""
+    """Compare as from 0.24.0: dates as texts, then Python literals, else texts in lower case."""
     if operator in _ORDER:
         if _DATE.fullmatch(str(expected).strip()):
             return bool(_DATE.fullmatch(actual.strip())) and _ORDER[operator](actual.strip(), str(expected).strip())
@@ -126,12 +126,12 @@ def _matches(era: Era, operator: str, actual: Any, expected: Any) -> bool:
         if comparison is Comparison.RAW:
             return _raw(operator, actual, expected)
         return _literals(operator, actual, expected, comparison)
-    except TypeError:  # a number beside a text: the server lets the document out
+    except TypeError:  # a number beside a text: the server leaves the document out
         return False
 
 
 def _documents(era: Era, condition: Mapping[str, Any], facts: Mapping[str, Mapping[str, list[Any]]]) -> set[str]:
-    """The documents of which any value of the field fulfils one condition."""
+    """Return the documents of which any value of the field fulfils the condition."""
     try:
         operator, name, expected = str(condition["comparison_operator"]), condition["name"], condition["value"]
     except KeyError as error:
@@ -160,7 +160,7 @@ def matching_documents(
     """Find the documents that a release lets through a metadata condition.
 
     Args:
-        store: Where they are.
+        store: The store of the documents.
         era: The release.
         dataset_ids: The datasets to look in.
         condition: ``{"logic": "and" | "or", "conditions": [{"name", "comparison_operator", "value"}]}``.

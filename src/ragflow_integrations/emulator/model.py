@@ -1,6 +1,6 @@
-"""The language model behind the emulator: a stand-in that quotes, or a real one over HTTP.
+"""The language model behind the emulator: one that quotes the documents, or a real one over HTTP.
 
-The stand-in obeys commands in double brackets inside a question, as the one behind the recordings did: ``[[EMPTY]]``,
+`ExtractiveModel` obeys commands in double brackets inside a question, as the model behind the recordings did: ``[[EMPTY]]``,
 ``[[NOCITE]]``, ``[[CITEALL]]``, ``[[UNICODE]]``, ``[[LENGTH]]``, ``[[LONG=n]]``, ``[[DELAY=s]]``, ``[[THINKTAG]]``,
 ``[[THINKTAG=n]]``, ``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The
 word "think" makes it reason first.
@@ -95,13 +95,13 @@ class Commands:
         return cls(_COMMAND.sub("", question).strip(), dict(_COMMAND.findall(question)))
 
     def number(self, name: str) -> float:
-        """The value of a command; 0 if it is not given."""
+        """Return the value of a command; 0 if the question does not have it."""
         return float(self.values.get(name) or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:
-    """What a model is asked."""
+    """A request to a model."""
 
     question: str
     hits: Sequence[Hit] = ()
@@ -111,17 +111,17 @@ class ModelRequest:
     model: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     cite: Callable[[int], str] | None = None
-    """Spells the marker of a chunk; None if the answer shall have no markers."""
+    """Spells the marker of a chunk; None for an answer without markers."""
     streamed: bool = True
     failure: str | None = None
     """An error to fail with, for tests."""
 
 
 class Model(Protocol):
-    """Something that answers."""
+    """A language model."""
 
     def write(self, request: ModelRequest) -> AsyncIterator[Token]:
-        """Write an answer piece by piece; raises `ModelError` where a model would fail."""
+        """Write an answer piece by piece; raise `ModelError` if a model would fail."""
         ...
 
 
@@ -156,7 +156,7 @@ class ExtractiveModel:
         """Write the answer.
 
         Args:
-            request: What is asked.
+            request: The question and its context.
 
         Yields:
             Words.
@@ -219,10 +219,10 @@ class RemoteModel:
         return {"model": self.model, "messages": messages, "stream": request.streamed} | settings
 
     async def write(self, request: ModelRequest) -> AsyncIterator[Token]:
-        """Have the answer written.
+        """Stream the answer of the model.
 
         Args:
-            request: What is asked.
+            request: The question and its context.
 
         Yields:
             What the model streams.
@@ -255,7 +255,7 @@ class RemoteModel:
 
 
 def failure_kind(detail: str) -> str:
-    """The server's word for what a model's failure says."""
+    """Return the server's name for a model's failure, by its text."""
     text = detail.lower()
     return next((kind for kind, words in _FAILURES if words.search(text)), "GENERIC_ERROR")
 
@@ -268,7 +268,7 @@ def _tokens(line: bytes) -> list[Token]:
 
 
 def _read(body: dict[str, Any], key: str) -> list[Token]:
-    """What a chunk or a whole reply says; where the model had no more room, the server says so."""
+    """Return the tokens of a chunk or of a whole reply; a notice follows if the model ran out of tokens."""
     choice = (body.get("choices") or [{}])[0]
     message = choice.get(key) or {}
     parts = [(message.get("reasoning_content"), True), (message.get("content"), False)]

@@ -31,7 +31,7 @@ _NO_REFERENCE = AttributeError("'list' object has no attribute 'get'")
 
 
 def missing_arguments(body: dict[str, Any], *names: str) -> Refused | None:
-    """The refusal of a body without required arguments, as the server's decorator words it."""
+    """Return the refusal of a body without required arguments, as the server's decorator words it."""
     missing = [name for name in names if name not in body]
     return refuse(101, f"required argument are missing: {','.join(missing)}; ", data=None) if missing else None
 
@@ -66,7 +66,7 @@ class OpenAIReply:
         return frame(self.head | body)
 
     async def _raw_slices(self) -> AsyncIterator[dict[str, Any]]:
-        """0.17.2: the cumulative text from where the last slice ended, before a closing tag."""
+        """Yield the slices of 0.17.2: the cumulative text from the end of the last slice, before a closing tag."""
         position = 0
         async for event in answer_events(self.turn):
             piece = event["answer"][position:]
@@ -74,7 +74,7 @@ class OpenAIReply:
             yield {"content": piece}
 
     async def _channel_slices(self) -> AsyncIterator[dict[str, Any]]:
-        """0.19 to 0.23: what has grown; a visible text that is no continuation adds nothing.
+        """Yield the slices of 0.19 to 0.23: the growth; a visible text that does not continue the last adds nothing.
 
         A tag that the model wrote itself counts once it is closed: until then the thought is visible text, and then all of
         it comes once more as reasoning (source: streamed_response_generator of 0.20.5).
@@ -91,7 +91,7 @@ class OpenAIReply:
                 yield {"content": new_text or None, "reasoning_content": new_reasoning or None}
 
     async def _delta_slices(self) -> AsyncIterator[dict[str, Any]]:
-        """From 0.24: the native deltas; 0.25 sends the text of the final event once more."""
+        """Yield the slices from 0.24 on: the native deltas; 0.25 repeats the text of the final event."""
         repeats = self.call.era.openai_slices is Slices.DELTAS_AND_WHOLE
         thinking = False
         async for event in answer_events(self.turn):
@@ -108,7 +108,7 @@ class OpenAIReply:
         return self._channel_slices() if slices is Slices.CHANNELS else self._delta_slices()
 
     async def frames(self) -> AsyncGenerator[str, None]:
-        """The stream."""
+        """Yield the frames of the stream."""
         streamed = content = ""
         try:
             async for delta in self._slices():
@@ -138,7 +138,7 @@ class OpenAIReply:
         return self.turn.text if era.cumulative or era.final_has_text else content or self.turn.text
 
     async def reply(self) -> Response:
-        """The answer in one piece."""
+        """Return the answer in one piece."""
         try:
             event = await answer_at_once(self.turn, whole=True)
         except TurnFailedError as error:
@@ -160,7 +160,7 @@ class OpenAIReply:
 
 
 def _reference_flag(call: Call, body: dict[str, Any], extra: dict[str, Any]) -> bool | None:
-    """Whether references are asked for; None if the era has no such flag and the chat's setting holds."""
+    """Return whether the request wants references; None if the era has no such flag and the chat's setting holds."""
     flag = call.era.openai_reference
     if flag is ReferenceFlag.NONE:
         return None
@@ -204,7 +204,7 @@ def _model(call: Call, chat: Chat, name: Any) -> Any:
 
 
 async def complete(call: Call) -> Response:
-    """``POST /chats_openai/{chat_id}/chat/completions`` and ``POST /openai/{chat_id}/chat/completions``."""
+    """Answer ``POST /chats_openai/{chat_id}/chat/completions`` and ``POST /openai/{chat_id}/chat/completions``."""
     era = call.era
     body = await _checked_body(call)
     chat = call.store.get(Chat, call.arg("chat_id"))

@@ -90,7 +90,7 @@ def _words(text: str) -> int:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Paragraphs; one that alone is too long is split between its sentences and lines."""
+    """Yield paragraphs; one that is too long is split between its sentences and lines."""
     for raw in _BLANK.split(text):
         part = gap = ""
         pieces = _PIECE_END.split(raw.strip())

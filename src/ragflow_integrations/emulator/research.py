@@ -17,7 +17,7 @@ TAGS = ("<retrieving>", "</retrieving>")
 
 
 def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool, searches: bool) -> bool:
-    """Whether a turn does deep research.
+    """Return whether a turn does deep research.
 
     Args:
         era: The era.
@@ -36,12 +36,12 @@ def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool
 
 
 def cuts(era: Era) -> bool:
-    """Whether a reply that does not stream is only the first event."""
+    """Return whether a reply that does not stream is only the first event."""
     return era.deep_research in (DeepResearch.FLAGS, DeepResearch.TAGS)
 
 
 def log(request: ModelRequest) -> list[str]:
-    """What the server tells of the search while it goes on."""
+    """Return the progress messages of the search."""
     return [
         f"Searching by `{request.question}`...<br/>",
         f"Retrieval {len(request.hits)} results in 20.4ms<br/>",
@@ -51,13 +51,13 @@ def log(request: ModelRequest) -> list[str]:
 
 
 def inline(request: ModelRequest) -> Iterator[Token]:
-    """Up to 0.23.1: the search as thoughts in front of the answer."""
+    """Yield the search as reasoning in front of the answer, as up to 0.23.1."""
     for line in log(request):
         yield Token(line, thinking=True)
 
 
 def events(era: Era, request: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
-    """From 0.24: what stands in front of the answer, as the texts of events and their flags. The beginning is sent twice."""
+    """Yield the texts and flags of the events in front of the answer, from 0.24 on; the first is sent twice."""
     opened, closed = TAGS if era.deep_research is DeepResearch.TAGS else ("", "")
     flagged = era.deep_research is not DeepResearch.TAGS
     for _ in range(1 if era.deep_research is DeepResearch.AGENTIC else 2):

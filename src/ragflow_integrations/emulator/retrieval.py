@@ -25,7 +25,7 @@ _RELATED = 5
 
 
 def _positive(value: Any, default: int) -> int:
-    """A number that must be positive; junk counts as the default (``06_retrieval_err_bad_page``)."""
+    """Return a positive number; anything else counts as the default [06_retrieval_err_bad_page]."""
     return int(value) if str(value).isdecimal() and int(value) else default
 
 
@@ -52,7 +52,7 @@ def _dataset_ids(call: Call, body: dict[str, Any]) -> list[str]:
 
 
 def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> list[str] | None:
-    """The documents to search in; None for all. Beside document ids, every release ignores the metadata condition."""
+    """Return the documents to search in; None for all. Document ids make every release ignore the metadata condition."""
     documents = body.get("document_ids") or None
     if documents is not None and not isinstance(documents, list):
         raise refuse(102, "`documents` should be a list")
@@ -79,7 +79,7 @@ def _highlighted(call: Call, body: dict[str, Any]) -> bool:
 
 
 def _options(call: Call, body: dict[str, Any]) -> tuple[int, int, bool]:
-    """Page, page size and highlighting, checked."""
+    """Return page number, page size and highlighting, or raise the refusal of a wrong one."""
     size = _positive(body.get("page_size", 30), 30)
     call.check_page_size(size)
     highlighted = _highlighted(call, body)
@@ -99,7 +99,7 @@ def _check_rerank_model(call: Call, name: str) -> None:
 
 
 def _cut(call: Call, body: dict[str, Any], size: int, *, within_documents: bool) -> Cut:
-    """How pages are cut; `within_documents` says whether documents were named or filtered."""
+    """Return how pages are cut; `within_documents` says whether documents were named or filtered."""
     era = call.era
     threshold = float(body.get("similarity_threshold", 0.2))
     without_vectors = float(body.get("vector_similarity_weight", 0.3)) <= 0
@@ -113,7 +113,7 @@ def _cut(call: Call, body: dict[str, Any], size: int, *, within_documents: bool)
 
 
 def _metadata(call: Call, body: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The metadata that a hit carries; None for none."""
+    """Return the metadata that a hit carries; None for none."""
     metadata_option = body.get("reference_metadata")
     metadata_option = metadata_option if isinstance(metadata_option, dict) else {}
     if not call.era.metadata_in_hits or not (metadata_option.get("include") or body.get("include_metadata")):
@@ -123,7 +123,7 @@ def _metadata(call: Call, body: dict[str, Any], metadata: Mapping[str, Any]) -> 
 
 
 async def retrieve(call: Call) -> Response:
-    """``POST /retrieval``."""
+    """Answer ``POST /retrieval``."""
     body = await call.body()
     dataset_ids = _dataset_ids(call, body)
     if "question" not in body:
@@ -160,7 +160,7 @@ async def retrieve(call: Call) -> Response:
 
 
 async def dify(call: Call) -> Response:
-    """``POST /dify/retrieval``: the external knowledge API of Dify."""
+    """Answer ``POST /dify/retrieval``: the external knowledge API of Dify."""
     body = await call.body()
     key = body.get("knowledge_id")
     if call.store.get(Dataset, key) is None:
@@ -185,7 +185,7 @@ async def dify(call: Call) -> Response:
 
 
 async def related_questions(call: Call) -> Response:
-    """``POST /sessions/related_questions`` and ``/chat/recommendation``: from sentences that share the question's words."""
+    """Answer ``POST /sessions/related_questions`` and ``/chat/recommendation``: from sentences with the question's words."""
     body = await call.body()
     if "question" not in body:
         raise refuse(102, "`question` is required.")

@@ -146,7 +146,7 @@ def _endpoint(entry: Entry, backend: Backend) -> Callable[[Request], Awaitable[R
 
 
 def routes(backend: Backend) -> list[Route]:
-    """The routes of the backend's era.
+    """Return the routes of the backend's era.
 
     Args:
         backend: What the handlers work on.

@@ -32,13 +32,13 @@ _HOST: Final = "127.0.0.1"
 _START_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.1
 
-# What uvicorn says about connections that are broken on purpose is no news.
+# Uvicorn logs the connections that faults break on purpose as errors; an application must not see those.
 logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
 logging.getLogger("uvicorn.error").propagate = False
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which says when it is ready, and stops the moment it shall."""
+    """Uvicorn that sets an event when it is ready, and stops at once when another is set."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event, stopping: asyncio.Event) -> None:
         super().__init__(config)
@@ -61,8 +61,8 @@ class _Server(uvicorn.Server):
 class Emulator:
     """A local server that speaks RAGFlow's API. It is not RAGFlow.
 
-    It answers from documents with sentences quoted out of them, keeps chats and sessions, and behaves like the release
-    asked for, with the errors and oddities of that release.
+    It answers from documents with sentences quoted out of them, keeps chats and sessions, and behaves like
+    the chosen release, with its errors and oddities.
 
     Args:
         docs: A folder or a file to serve; None for the documents that come with the emulator.
@@ -73,7 +73,7 @@ class Emulator:
         data: A SQLite file that keeps everything; None to keep nothing.
         llm_base_url: An OpenAI-compatible API, up to before ``/chat/completions``, whose model writes the answers.
         llm_api_key: The key of that API.
-        llm_model: The model to ask it for.
+        llm_model: The name of the model.
         faults: Faults to inject.
 
     Attributes:
@@ -146,7 +146,7 @@ class Emulator:
 
     @property
     def faults(self) -> FaultPlan:
-        """What goes wrong; may be set at any time."""
+        """The faults to inject; may be set at any time."""
         return self.fault_injector.plan
 
     @faults.setter

@@ -32,7 +32,7 @@ def new_session(call: Call, chat: Chat, *, name: str = "New session", user_id: s
 
 
 async def create_session(call: Call) -> Response:
-    """``POST /chats/{chat_id}/sessions``."""
+    """Answer ``POST /chats/{chat_id}/sessions``."""
     if call.era.session_needs_body and not (await call.request.body()).strip():
         raise Refused(exception_reply(TypeError("'NoneType' object does not support item assignment")))
     body = await call.body()
@@ -45,7 +45,7 @@ async def create_session(call: Call) -> Response:
 
 
 async def list_sessions(call: Call) -> Response:
-    """``GET /chats/{chat_id}/sessions``."""
+    """Answer ``GET /chats/{chat_id}/sessions``."""
     chat = owned_chat(call, f"You don't own the assistant {call.arg('chat_id')}.")
     sessions = find(
         call.store.all(Session, parent=chat.id),
@@ -67,12 +67,12 @@ def _session(call: Call) -> Session:
 
 
 async def get_session(call: Call) -> Response:
-    """``GET /chats/{chat_id}/sessions/{session_id}``."""
+    """Answer ``GET /chats/{chat_id}/sessions/{session_id}``."""
     return ok(session_object(call.era, _session(call), avatar=True), "success")
 
 
 async def update_session(call: Call) -> Response:
-    """``PUT`` and ``PATCH /chats/{chat_id}/sessions/{session_id}``: only the name can change."""
+    """Answer ``PUT`` and ``PATCH /chats/{chat_id}/sessions/{session_id}``: only the name can change."""
     session = _session(call)
     body = await call.body()
     for frozen in ("messages", "reference"):
@@ -87,7 +87,7 @@ async def update_session(call: Call) -> Response:
 
 
 async def delete_sessions(call: Call) -> Response:
-    """``DELETE /chats/{chat_id}/sessions``."""
+    """Answer ``DELETE /chats/{chat_id}/sessions``."""
     era = call.era
     chat = owned_chat(call, "You don't own the chat")
     body = await (call.validated_body() if era.new_chat_api else call.body())
@@ -102,7 +102,7 @@ async def delete_sessions(call: Call) -> Response:
 
 
 async def delete_message(call: Call) -> Response:
-    """``DELETE …/messages/{message_id}``: takes the question, its answer and the answer's reference away."""
+    """Answer ``DELETE …/messages/{message_id}``: takes the question, its answer and the answer's reference away."""
     session = _session(call)
     message_id = call.arg("message_id")
     answers = [message for message in session.messages if message["role"] == "assistant" and message.get("id")]
@@ -115,7 +115,7 @@ async def delete_message(call: Call) -> Response:
 
 
 async def rate_message(call: Call) -> Response:
-    """``PUT …/messages/{message_id}/feedback``."""
+    """Answer ``PUT …/messages/{message_id}/feedback``."""
     session = _session(call)
     body = await call.body()
     for message in session.messages:

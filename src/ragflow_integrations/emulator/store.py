@@ -41,7 +41,7 @@ def new_id() -> str:
 
 
 def now_ms() -> int:
-    """The time in milliseconds, the unit of ``create_time``."""
+    """Return the time in milliseconds, the unit of ``create_time``."""
     return time.time_ns() // 1_000_000
 
 
@@ -222,7 +222,7 @@ class Store:
         self.put(record)
 
     def get(self, kind: type[_Stored], key: object, *, parent: str | None = None) -> _Stored | None:
-        """Look an object up.
+        """Return an object by its id.
 
         Args:
             kind: Its class.
@@ -290,7 +290,7 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (document.id, content))
 
     def file(self, document: Document) -> bytes:
-        """The bytes of a document."""
+        """Return the bytes of a document."""
         with self._lock:
             row = self._db.execute("SELECT content FROM files WHERE document_id = ?", (document.id,)).fetchone()
         content: bytes = row[0] if row else b""
@@ -329,14 +329,14 @@ class Store:
         return [chunk for row in rows if (chunk := self.get(Chunk, row[0]))]
 
     def frequency(self, term: str) -> int:
-        """In how many chunks a term occurs."""
+        """Return the number of chunks that hold a term."""
         with self._lock:
             row = self._db.execute("SELECT count(*) FROM chunk_terms WHERE chunk_terms MATCH ?", (f'"{term}"',)).fetchone()
         count: int = row[0]
         return count
 
     def chunk_total(self) -> int:
-        """How many chunks there are."""
+        """Return the number of chunks."""
         with self._lock:
             row = self._db.execute("SELECT count(*) FROM chunk_terms").fetchone()
         count: int = row[0]

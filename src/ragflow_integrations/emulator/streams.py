@@ -76,7 +76,7 @@ class Turn:
         return self.has_datasets and not self.nothing_found and not (self.request.hits and self.quote)
 
     def cite(self, text: str) -> dict[str, Any]:
-        """The reference object of an answer."""
+        """Return the reference object of an answer."""
         if not (self.request.hits and self.quote):
             return {}
         reference = Reference(self.request.hits)
@@ -84,7 +84,7 @@ class Turn:
         return {"total": len(chunks), "chunks": chunks, "doc_aggs": document_counts(reference.cited(text))}
 
     def decorate(self, text: str) -> str:
-        """The answer with the markers that the server inserts."""
+        """Return the answer with the markers that the server inserts."""
         if not (self.quote and self.request.hits):
             return text
         return insert_markers(text, self.request.hits, self.era.marker.format)
@@ -103,7 +103,7 @@ class Turn:
         )
 
     def piece(self, answer: str, **flags: bool) -> dict[str, Any]:
-        """An event with a part of the answer."""
+        """Return an event with a part of the answer."""
         event: dict[str, Any] = {"answer": answer, "reference": {"chunks": []}, "audio_binary": None}
         if not self.has_datasets:
             event |= {"prompt": "", "created_at": time.time()}
@@ -112,7 +112,7 @@ class Turn:
         return event | flags
 
     def final(self, answer: str, cited: str) -> dict[str, Any]:
-        """The event that carries the reference."""
+        """Return the event that carries the reference."""
         self.reference = self.cite(cited)
         event: dict[str, Any] = {"answer": answer, "reference": self.reference, "prompt": self.prompt}
         event["created_at"] = time.time()
@@ -120,7 +120,7 @@ class Turn:
 
 
 async def _spoken(turn: Turn) -> AsyncIterator[Token]:
-    """The model's tokens; a failure becomes text where the era makes it text."""
+    """Yield the model's tokens; a failure becomes text if the era makes it text."""
     era, streamed = turn.era, turn.request.streamed
     coded = era.error_codes_streamed if streamed else era.error_codes_nonstream
     try:
@@ -135,7 +135,7 @@ async def _spoken(turn: Turn) -> AsyncIterator[Token]:
 
 
 async def _tagged(turn: Turn) -> AsyncIterator[Token]:
-    """The tokens, with ``<think>`` tags in the text treated the era's way."""
+    """Yield the tokens, with ``<think>`` tags in the text treated as the era does."""
     thinking = swallowed = False
     treatment = turn.era.think_tags
     async for token in _spoken(turn):
@@ -156,7 +156,7 @@ async def _tagged(turn: Turn) -> AsyncIterator[Token]:
 
 
 async def _researched(turn: Turn) -> AsyncIterator[Token]:
-    """The tokens, behind what deep research says of itself."""
+    """Yield the tokens of deep research, then those of the answer."""
     for token in research.inline(turn.request) if turn.researches else ():
         yield token
     async for token in _tagged(turn):
@@ -164,7 +164,7 @@ async def _researched(turn: Turn) -> AsyncIterator[Token]:
 
 
 async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """Up to 0.23.1: every event has the whole text; reasoning is inline and its tag is closed each time."""
+    """Yield events as up to 0.23.1: each has the whole text; reasoning is inline and its tag is closed each time."""
     reasoning = answer = sent = ""
     waiting = 0
     notice = False
@@ -200,7 +200,7 @@ def _research_events(turn: Turn) -> Iterator[dict[str, Any]]:
 
 
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
+    """Yield events as from 0.24 on: each has a piece of the text; flags mark where reasoning starts and ends."""
     era = turn.era
     reasoning = answer = batch = ""
     waiting = 0
@@ -238,7 +238,7 @@ def _closing(turn: Turn, thought: str, answer: str) -> dict[str, Any]:
 
 
 async def _legacy(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """``legacy: true``: the events of `_deltas`, each with the whole text so far and with raw tags."""
+    """Yield the events of ``legacy: true``: those of `_deltas`, each with the whole text so far and with raw tags."""
     whole = ""
     async for event in _deltas(turn):
         if event.get("start_to_think"):
@@ -250,7 +250,7 @@ async def _legacy(turn: Turn) -> AsyncIterator[dict[str, Any]]:
 
 
 def _empty_response(turn: Turn) -> list[dict[str, Any]]:
-    """What is said when nothing was found; the model is not asked."""
+    """Return the events of a turn without hits; the model is not called."""
     era = turn.era
     text = html.escape(turn.empty_response) if era.escapes_empty_response else turn.empty_response
     turn.text = text
@@ -301,7 +301,7 @@ async def answer_at_once(turn: Turn, *, whole: bool = False) -> dict[str, Any]:
 
     Args:
         turn: The turn.
-        whole: Give the whole answer where native routes are cut after their first event (0.25.1 to 0.25.5).
+        whole: Whether to return the whole answer of releases whose native routes end after the first event (0.25.1 to 0.25.5).
 
     Returns:
         The answer object without ids: decorated and without reasoning.

@@ -47,7 +47,7 @@ class Question:
 
 
 def _retrieve(call: Call, chat: Chat, question: Question, dataset_ids: list[str]) -> list[Hit]:
-    """Return the chunks that the assistant is given."""
+    """Return the chunks that a question retrieves, the passage of the knowledge graph first."""
     config = chat.prompt_config
     if not dataset_ids or not isinstance(question.text, str):
         return []
@@ -67,12 +67,12 @@ def _retrieve(call: Call, chat: Chat, question: Question, dataset_ids: list[str]
 
 
 def make_turn(call: Call, chat: Chat | None, question: Question) -> Turn:
-    """Retrieve for a question and set the turn up.
+    """Retrieve for a question and return the turn.
 
     Args:
         call: The request.
-        chat: The assistant; None for a bare talk with the model.
-        question: What is asked, and how.
+        chat: The assistant; None for a question to the model alone.
+        question: The question with its options.
 
     Returns:
         The turn, ready to run.
@@ -114,7 +114,7 @@ def make_turn(call: Call, chat: Chat | None, question: Question) -> Turn:
 
 
 def _documents(call: Call, chat: Chat, question: Question, dataset_ids: Sequence[str]) -> list[str] | None:
-    """The documents to answer from; None for all.
+    """Return the documents to answer from; None for all.
 
     A metadata condition replaces the document ids (source: ``api/apps/sdk/session.py`` of 0.24.0). The assistant's own filter
     adds documents to them (source: ``apply_meta_data_filter``). Datasets of tables are asked by SQL, whatever the ids, before
@@ -140,7 +140,7 @@ def _documents(call: Call, chat: Chat, question: Question, dataset_ids: Sequence
 
 
 def new_message_id(call: Call) -> str:
-    """The id of a turn: hexadecimal from 0.25 on, with hyphens before."""
+    """Return the id of a turn: hexadecimal from 0.25 on, with hyphens before."""
     return new_id() if call.era.messages_in_events else str(uuid.uuid4())
 
 

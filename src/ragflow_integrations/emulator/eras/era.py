@@ -130,7 +130,7 @@ class Era:
     """[01_chat_delete_unknown]"""
     page_size_limit: int | None = None
     chats_unpaged: bool = False
-    """A list of chats is whole unless a page size is asked for."""
+    """A list of chats is whole unless the request has a page size."""
     name_required: str = "`name` is required."
     duplicate_chat: str = "Duplicated chat name in creating chat."
     not_authorized: str = "No authorization."
@@ -164,7 +164,7 @@ class Era:
     """How many tokens of reasoning one event holds."""
     think_tags: ThinkTags = ThinkTags.KEPT
     messages_in_events: bool = False
-    """``message`` stands in events and replies."""
+    """Events and replies have ``message``."""
     chat_id_in_answers: bool = False
     answer_ids: bool = True
     """The server makes the id of a turn; else it is the client's, or null."""
@@ -182,7 +182,7 @@ class Era:
     """``**ERROR**: CODE - text`` in streams; else a line of its own without a code [09_err_llm_500_stream]."""
     error_codes_nonstream: bool = False
     drop_is_error_event: bool = True
-    """A model that hangs up in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
+    """A model that closes its connection in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
     legacy_flag: bool = False
     store_flag: bool = False
     deep_research: DeepResearch = DeepResearch.INLINE
@@ -239,7 +239,7 @@ class Era:
     # Datasets and documents
     dataset_tasks: tuple[str, ...] = ()
     dataset_total: bool = False
-    """``total_datasets`` stands beside the list."""
+    """The reply has ``total_datasets``."""
     dataset_owner: bool = False
     dataset_model_name: bool = False
     dataset_get: bool = False
@@ -299,7 +299,7 @@ class Era:
     agent_new_api: bool = False
     """GET of one agent and of one session, sessions with owner, errors as envelopes."""
     agent_session_key: str = "message"
-    """Where a created session has its messages [08_agent_session_create]."""
+    """The key of the messages in a created session [08_agent_session_create]."""
     agent_session_list_key: str = "messages"
     agent_session_named: bool = False
     agent_inputs_in_body: bool = True

@@ -28,12 +28,12 @@ def _session_facts(era: Era, agent: Agent, session: Session) -> dict[str, Any]:
 
 
 def created_session(era: Era, agent: Agent, session: Session) -> dict[str, Any]:
-    """A session of an agent, as its creation answers it."""
+    """Return a session of an agent, as its creation answers it."""
     return _session_facts(era, agent, session) | {"dsl": agent_dsl(agent), era.agent_session_key: session.messages}
 
 
 def listed_session(era: Era, agent: Agent, session: Session, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """A session of an agent, as a list answers it without its workflow."""
+    """Return a session of an agent, as a list answers it without its workflow."""
     facts = _session_facts(era, agent, session)
     if era.agent_session_named and not era.agent_new_api:
         facts |= {"exp_user_id": None, "name": None}
@@ -48,9 +48,9 @@ def _listed_chunk(era: Era, key: str, chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed_messages(era: Era, session: Session) -> list[dict[str, Any]]:
-    """The messages of a session, with the references that a list hangs on them.
+    """Return the messages of a session, with the references that a list adds to them.
 
-    A session that was made before its first run keeps the reference of the last run alone, and lists hang it on the first
+    A session that was made before its first run keeps the reference of the last run alone, and lists add it to the first
     answer; a session that a run has made keeps one for each answer (source: ``_normalize_agent_session``).
 
     Raises:
@@ -72,7 +72,7 @@ def listed_messages(era: Era, session: Session) -> list[dict[str, Any]]:
 
 
 def session_detail(era: Era, agent: Agent, session: Session) -> dict[str, Any]:
-    """A session of an agent, as a GET of it answers: under the database's own names."""
+    """Return a session of an agent, as a GET of it answers: under the database's own names."""
     last: dict[str, Any] | list[Any] = session.references[-1] if session.references else []
     reference = session.references if session.source == "workflow" else last
     fields = listed_session(era, agent, session, session.messages)

@@ -15,12 +15,12 @@ TIPS = "Please fill up the form"
 
 
 def form_of(agent: Agent) -> dict[str, Any]:
-    """The fields of the form that an agent asks for."""
+    """Return the fields of the form that an agent asks for."""
     return {agent.asks: {"type": "line", "name": agent.asks, "optional": False, "options": []}} if agent.asks else {}
 
 
 def node_names(agent: Agent) -> list[str]:
-    """The nodes of an agent, in their order."""
+    """Return the nodes of an agent, in their order."""
     names = ["begin"]
     names += ["Message:Hello"] if agent.greets else []
     names += ["UserFillUp:Ask"] if agent.asks else []
@@ -31,7 +31,7 @@ def node_names(agent: Agent) -> list[str]:
 
 
 def agent_dsl(agent: Agent, session: Session | None = None) -> dict[str, Any]:
-    """The workflow of an agent; with a session, also where its last run ended and what the nodes made.
+    """Return the workflow of an agent; with a session, also the path of its last run and the outputs of its nodes.
 
     The output of a node whose model failed is not a text but an empty object: what Python's ``partial``, which stood for the
     text to come, is written as (source: ``ComponentParamBase.as_dict``, 0.20.5 to 0.27.0).
@@ -73,7 +73,7 @@ def agent_dsl(agent: Agent, session: Session | None = None) -> dict[str, Any]:
 
 
 def agent_object(era: Era, agent: Agent, *, listed: bool = False) -> dict[str, Any]:
-    """An agent."""
+    """Return an agent."""
     facts: dict[str, Any] = {
         "id": agent.id,
         "title": agent.title,

@@ -68,13 +68,13 @@ def _old_chat(store: Store, era: Era, chat: Chat, *, listed: bool) -> dict[str, 
 
 
 def chat_object(store: Store, era: Era, chat: Chat, *, listed: bool = False) -> dict[str, Any]:
-    """A chat assistant.
+    """Return a chat assistant.
 
     Args:
-        store: Where its datasets are.
+        store: The store of its datasets.
         era: The era.
         chat: The chat.
-        listed: Whether it stands in a list, where it looks different in every era.
+        listed: Whether it is an item of a list, which has other fields in every era.
 
     Returns:
         The object.

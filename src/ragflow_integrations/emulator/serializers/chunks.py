@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def chunk_object(era: Era, chunk: Chunk) -> dict[str, Any]:
-    """A chunk in the list of a document's chunks."""
+    """Return a chunk in the list of a document's chunks."""
     fields: dict[str, Any] = {
         "id": chunk.id,
         "content": chunk.content,
@@ -42,7 +42,7 @@ def _scores(hit: Hit) -> dict[str, float]:
 
 
 def reference_chunk(hit: Hit, era: Era, *, with_metadata: bool = False) -> dict[str, Any]:
-    """A retrieved chunk as answers refer to it."""
+    """Return a retrieved chunk as answers refer to it."""
     chunk = hit.chunk
     fields: dict[str, Any] = {
         "id": chunk.id,
@@ -61,7 +61,7 @@ def reference_chunk(hit: Hit, era: Era, *, with_metadata: bool = False) -> dict[
 
 
 def hit_object(hit: Hit, era: Era, *, words: Sequence[str]) -> dict[str, Any]:
-    """A retrieved chunk as ``/retrieval`` answers it."""
+    """Return a retrieved chunk as ``/retrieval`` answers it."""
     chunk = hit.chunk
     fields: dict[str, Any] = {
         "id": chunk.id,
@@ -82,7 +82,7 @@ def hit_object(hit: Hit, era: Era, *, words: Sequence[str]) -> dict[str, Any]:
 
 
 def raw_hit(hit: Hit, era: Era) -> dict[str, Any]:
-    """A retrieved chunk under the index's own names, as an agent's retrieval node reports it."""
+    """Return a retrieved chunk under the index's own names, as an agent's retrieval node reports it."""
     chunk = hit.chunk
     fields: dict[str, Any] = {
         "chunk_id": chunk.id,

@@ -46,7 +46,7 @@ def _dataset_facts(era: Era, dataset: Dataset) -> dict[str, Any]:
 
 
 def raw_dataset(store: Store, era: Era, dataset: Dataset) -> dict[str, Any]:
-    """A dataset under the database's own names, as it stands in the chats of older eras."""
+    """Return a dataset under the database's own names, as the chats of older eras hold it."""
     documents = _documents(store, dataset)
     return _dataset_facts(era, dataset) | {
         "chunk_num": sum(document.chunk_count for document in documents),
@@ -58,13 +58,13 @@ def raw_dataset(store: Store, era: Era, dataset: Dataset) -> dict[str, Any]:
 
 
 def dataset_object(store: Store, era: Era, dataset: Dataset, *, listed: bool = False, alone: bool = False) -> dict[str, Any]:
-    """A dataset.
+    """Return a dataset.
 
     Args:
-        store: Where its documents are.
+        store: The store of its documents.
         era: The era.
         dataset: The dataset.
-        listed: Whether it stands in a list.
+        listed: Whether it is an item of a list.
         alone: Whether it answers a GET of one dataset.
 
     Returns:

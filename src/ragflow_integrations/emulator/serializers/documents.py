@@ -48,13 +48,13 @@ def _optional_facts(era: Era, document: Document) -> dict[str, Any]:
 
 
 def document_object(store: Store, era: Era, document: Document, *, beside_chunks: bool = False) -> dict[str, Any]:
-    """A document.
+    """Return a document.
 
     Args:
-        store: Where its dataset is.
+        store: The store of its dataset.
         era: The era.
         document: The document.
-        beside_chunks: Whether it stands beside a list of its chunks instead of in a list of documents.
+        beside_chunks: Whether it accompanies a list of its chunks; else it is an item of a list of documents.
 
     Returns:
         The object.
@@ -89,6 +89,6 @@ def document_object(store: Store, era: Era, document: Document, *, beside_chunks
 
 
 def uploaded_object(store: Store, era: Era, document: Document) -> dict[str, Any]:
-    """A document in the reply to its upload."""
+    """Return a document in the reply to its upload."""
     fields = document_object(store, era, document) | document_object(store, era, document, beside_chunks=True)
     return {key: fields[key] for key in _UPLOADED if key in fields}

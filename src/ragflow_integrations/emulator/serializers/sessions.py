@@ -65,12 +65,12 @@ def _messages_with_references(era: Era, session: Session) -> list[dict[str, Any]
 
 
 def session_object(era: Era, session: Session, *, avatar: bool = False, created: bool = False) -> dict[str, Any]:
-    """A chat session.
+    """Return a chat session.
 
     Args:
         era: The era.
         session: The session.
-        avatar: Whether the assistant's picture stands in it, as in the reply to a GET of one session.
+        avatar: Whether it has the assistant's picture, as in the reply to a GET of one session.
         created: Whether it answers the creation, when older servers add no references to its messages.
 
     Returns:

@@ -19,7 +19,7 @@ def date(era: Era, milliseconds: int) -> str:
 
 
 def times(era: Era, record: Record) -> dict[str, Any]:
-    """When an object was made and last changed."""
+    """Return the times at which an object was made and last changed."""
     return {
         "create_date": date(era, record.created),
         "create_time": record.created,
