@@ -64,8 +64,8 @@ def test_a_form_is_shown_from_0_26_3_on_and_kept_in_the_session_always(serve: Ca
     assert text(events) == "Hello! "
     assert bool(of_kind(events, "user_inputs")) == (parts(version) >= (0, 26, 3))
     kept = state(api, agent, session)
-    assert kept["dsl"]["path"] == ["UserFillUp:Question"]
-    assert node(kept, "UserFillUp:Question") == {"tips": "Please fill up the form"}
+    assert kept["dsl"]["path"] == ["UserFillUp:Ask"]
+    assert node(kept, "UserFillUp:Ask") == {"tips": "Please fill up the form"}
     resumed = run(api, agent, session, inputs={"topic": {"value": "boiler"}})
     assert "serviced every October" in text(resumed)
     assert state(api, agent, session)["dsl"]["path"][-1] == "Message:Out"

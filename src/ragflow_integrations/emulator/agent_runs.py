@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import dataset_shapes
-from ragflow_integrations.emulator.agent_shapes import TIPS, form_of
 from ragflow_integrations.emulator.answering import Query, agent_key, document_counts, search
+from ragflow_integrations.emulator.eras import AgentEvents
 from ragflow_integrations.emulator.model import Commands, ModelError, ModelRequest
+from ragflow_integrations.emulator.serializers.agents import TIPS, form_of
+from ragflow_integrations.emulator.serializers.chunks import raw_hit, reference_chunk
 from ragflow_integrations.emulator.store import new_id
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.variants import AgentEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +46,7 @@ class Run:
         self.resumed = self.session.waits_for_input
         self.era = self.call.era
         self.hits: list[Hit] = []
-        self.known: dict[str, str] = {}
+        self.retrieved_inputs: dict[str, str] = {}
         self.reference: dict[str, Any] = {}
         self.text = ""
         self.thought = ""
@@ -62,7 +62,7 @@ class Run:
         return self.failure is not None or bool(self.errors)
 
     @property
-    def said(self) -> str:
+    def full_text(self) -> str:
         """All text of the run."""
         return self.greeting + self.text
 
@@ -77,7 +77,7 @@ class Run:
     # Events
 
     @property
-    def _labelled(self) -> bool:
+    def _has_session_id(self) -> bool:
         """Whether events carry the session's id."""
         return not (self.is_new and self.era.agent_forgets_session)
 
@@ -89,7 +89,7 @@ class Run:
             "task_id": self.session.id,
             "data": data,
         }
-        return event | ({"session_id": self.session.id} if self._labelled else {})
+        return event | ({"session_id": self.session.id} if self._has_session_id else {})
 
     def _started(self, node: str, thoughts: str = "") -> dict[str, Any]:
         facts = {"inputs": None, "created_at": int(time.time()), "thoughts": thoughts}
@@ -112,12 +112,12 @@ class Run:
         audio = {"audio_binary": None} if self.era.agent_audio and number % 2 else {}
         return self._event("message", {"content": content} | audio | flags)
 
-    def _said(self) -> dict[str, Any]:
-        """The outputs of the message node."""
+    def _message_outputs(self) -> dict[str, Any]:
+        """Return the outputs of the message node."""
         return {"content": self.thought + self.text} | ({"downloads": []} if self.era.agent_downloads else {})
 
     def usage(self) -> dict[str, Any]:
-        """What the run cost, where the era says so."""
+        """Return what the run cost, if the era reports it."""
         if not self.era.agent_usage:
             return {}
         total = 0 if self.failed or self.agent.says is not None else count_tokens(self.question) + count_tokens(self.text)
@@ -129,26 +129,26 @@ class Run:
         }
         return {"usage": usage}
 
-    async def _retrieving(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The retrieval node; what it found is kept for the agent node."""
+    async def _retrieval_node(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """Run the retrieval node; keep the hits for the agent node."""
         yield self._started("Retrieval:Kb", f"\nKeywords: {question}\nLooking for the most relevant articles.\n")
         plain = Commands.of(question).question
         query = Query(question=plain, dataset_ids=self.agent.dataset_ids, similarity_threshold=_THRESHOLD)
         self.hits = search(self.call.store, query)[:_HITS]
-        told = "".join(
-            f"\nID: {self._key(at)}\n├── Title: {hit.chunk.document_name}\n└── Content:\n{hit.chunk.content}"
-            for at, hit in enumerate(self.hits)
+        text = "".join(
+            f"\nID: {self._key(index)}\n├── Title: {hit.chunk.document_name}\n└── Content:\n{hit.chunk.content}"
+            for index, hit in enumerate(self.hits)
         )
-        self.known = {"Retrieval:Kb@formalized_content": told}
-        outputs = {"formalized_content": told, "json": [dataset_shapes.raw_hit(hit, self.era) for hit in self.hits]}
+        self.retrieved_inputs = {"Retrieval:Kb@formalized_content": text}
+        outputs = {"formalized_content": text, "json": [raw_hit(hit, self.era) for hit in self.hits]}
         yield self._finished("Retrieval:Kb", {"query": question}, outputs)
 
     def _key(self, index: int) -> str:
         return str(agent_key(self.hits[index].chunk.id, self.era.agent_keys))
 
-    async def _writing(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The model's words, each as a message, its reasoning between flags; a failure says nothing."""
-        task = ModelRequest(
+    async def _model_messages(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield each token of the model as a message, its reasoning between flags; a failure sends nothing."""
+        request = ModelRequest(
             question=question,
             hits=self.hits,
             history=self.session.messages,
@@ -158,7 +158,7 @@ class Run:
         thinking = False
         number = 0
         try:
-            async for token in self.call.backend.model.write(task):
+            async for token in self.call.backend.model.write(request):
                 if token.thinking != thinking:
                     thinking = token.thinking
                     yield self._message("", **{"start_to_think" if thinking else "end_to_think": True})
@@ -174,37 +174,37 @@ class Run:
                 self.call.backend.agent_errors[self.agent.id] = f"**ERROR**: {error.code} - {error.detail}"
 
     def _retrieved(self) -> dict[str, Any]:
-        """What was retrieved; chunks are keyed by a hash."""
+        """Return the reference object; its chunks are keyed by a hash."""
         if not self.hits:
             return {}
-        chunks = {self._key(at): dataset_shapes.reference_chunk(hit, self.era) for at, hit in enumerate(self.hits)}
+        chunks = {self._key(index): reference_chunk(hit, self.era) for index, hit in enumerate(self.hits)}
         counts = document_counts(self.hits) if self.era.agent_counts_documents else []
         return {"chunks": chunks, "doc_aggs": {counted["doc_name"]: counted for counted in counts}}
 
-    def _ended(self) -> dict[str, Any]:
-        """The event that carries the reference."""
+    def _message_end(self) -> dict[str, Any]:
+        """Return the event that carries the reference."""
         cited = "[ID:" in self.text or not self.era.agent_reference_if_cited
         self.reference = self._retrieved() if cited else {}
         if self.era.agent_null_reference:
             return self._event("message_end", {"reference": self.reference or None})
         return self._event("message_end", {"reference": self.reference} if self.reference else {})
 
-    def _stuck(self, inputs: dict[str, Any], error: str) -> dict[str, Any]:
+    def _stuck_error(self, inputs: dict[str, Any], error: str) -> dict[str, Any]:
         self.errors = error
         return self._finished("Agent:Main", inputs, {"content": None, "_ERROR": error}, error)
 
-    async def _saying(self, question: str) -> AsyncIterator[dict[str, Any]]:
-        """The agent node and the message node, which says what the agent writes while it writes."""
-        inputs = self.known | {"sys.query": question}
+    async def _agent_and_message_nodes(self, question: str) -> AsyncIterator[dict[str, Any]]:
+        """Run the agent node, and the message node that streams what the agent writes."""
+        inputs = self.retrieved_inputs | {"sys.query": question}
         stuck = self.call.backend.agent_errors.get(self.agent.id) if self.is_new else None
         yield self._started("Agent:Main", f"⌛Give me a moment—starting from: \n\n{question}\n\nI’ll figure it out.")
         if stuck:
-            yield self._stuck(inputs, stuck)
+            yield self._stuck_error(inputs, stuck)
             return
         yield self._started("Message:Out")
-        async for event in self._writing(question):
+        async for event in self._model_messages(question):
             yield event
-        yield self._ended()
+        yield self._message_end()
         whole = (f"<think>{self.thought}</think>" if self.thought else "") + self.text
         if self.failure is None:
             # A session that has failed before keeps the field [08_agent_err_llm_500_in_session_next_turn].
@@ -214,58 +214,58 @@ class Run:
             # Nobody is told that the node has failed; the session knows it (source: ``agent/component/llm.py``).
             self.path.append("Agent:Main")
             self.outputs["Agent:Main"] = {"content": {}, "_ERROR": f"**ERROR**: {self.failure.code} - {self.failure.detail}"}
-        yield self._finished("Message:Out", {"Agent:Main@content": whole}, self._said())
+        yield self._finished("Message:Out", {"Agent:Main@content": whole}, self._message_outputs())
 
-    def _fixed(self, node: str, text: str) -> list[dict[str, Any]]:
-        """A message node that says a fixed text."""
-        told = self._finished(node, {}, {"content": text})
-        return [self._started(node), self._message(text), self._ended(), told]
+    def _fixed_message(self, node: str, text: str) -> list[dict[str, Any]]:
+        """Return the events of a message node that sends a fixed text."""
+        finished = self._finished(node, {}, {"content": text})
+        return [self._started(node), self._message(text), self._message_end(), finished]
 
     def _workflow_finished(self) -> dict[str, Any]:
         clock = time.perf_counter()
-        outputs = self._said() | {"_created_time": clock, "_elapsed_time": 0.0005}
+        outputs = self._message_outputs() | {"_created_time": clock, "_elapsed_time": 0.0005}
         facts = {"inputs": {}, "outputs": outputs, "elapsed_time": 0.001, "created_at": clock}
         return self._event("workflow_finished", facts | self.usage())
 
     async def _nodes(self) -> AsyncIterator[dict[str, Any]]:
         agent = self.agent
         if not self.resumed:
-            for event in self._beginning():
+            for event in self._begin_nodes():
                 yield event
         if self._pauses:
-            self.path = ["UserFillUp:Question"]
-            self.outputs["UserFillUp:Question"] = {"tips": TIPS}
+            self.path = ["UserFillUp:Ask"]
+            self.outputs["UserFillUp:Ask"] = {"tips": TIPS}
             yield self._event("user_inputs", {"inputs": form_of(agent), "tips": TIPS})
             return
         question = self.question
         if agent.asks:
             value = self.inputs.get(agent.asks)
             filled = value.get("value", "") if isinstance(value, dict) else value or ""
-            yield self._finished("UserFillUp:Question", {}, {agent.asks: filled})
+            yield self._finished("UserFillUp:Ask", {}, {agent.asks: filled})
             question = f"{question} {filled}".strip()
         if agent.says is not None:
             self.text = agent.says
-            for event in self._fixed("Message:Out", agent.says):
+            for event in self._fixed_message("Message:Out", agent.says):
                 yield event
         else:
-            async for event in self._answering(question):
+            async for event in self._answer_nodes(question):
                 yield event
         if not self.errors:
             yield self._workflow_finished()
 
-    def _beginning(self) -> Iterator[dict[str, Any]]:
+    def _begin_nodes(self) -> Iterator[dict[str, Any]]:
         yield self._event("workflow_started", {"inputs": {}})
         yield self._started("begin")
         yield self._finished("begin", {}, {})
         if self.agent.greets:
             self.greeting = self.agent.greets
-            yield from self._fixed("Message:Hello", self.greeting)
+            yield from self._fixed_message("Message:Hello", self.greeting)
 
-    async def _answering(self, question: str) -> AsyncIterator[dict[str, Any]]:
+    async def _answer_nodes(self, question: str) -> AsyncIterator[dict[str, Any]]:
         if self.agent.dataset_ids:
-            async for event in self._retrieving(question):
+            async for event in self._retrieval_node(question):
                 yield event
-        async for event in self._saying(question):
+        async for event in self._agent_and_message_nodes(question):
             yield event
 
     def _remember(self) -> None:
@@ -277,19 +277,19 @@ class Run:
         if session.source == "agent":
             session.errors = self.errors
         labels = {"id": self.message_id, "created_at": time.time()}
-        asked = {"role": "user", "content": self.question, "files": []} | labels
-        session.messages += [asked, {"role": "assistant", "content": self.said} | labels]
+        question = {"role": "user", "content": self.question, "files": []} | labels
+        session.messages += [question, {"role": "assistant", "content": self.full_text} | labels]
         session.references.append(self._retrieved())
         self.call.store.touch(session)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """All events of the run. It is stored when they are over."""
+        """Yield all events of the run, and store it after the last."""
         async for event in self._nodes():
             yield event
         self._remember()
 
-    def shows(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """An event as a client gets to see it; None if it does not."""
+    def visible_event(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return an event as the client receives it; None if it receives none."""
         name = event["event"]
         style = self.era.agent_events
         if style is AgentEvents.MESSAGES and name == "node_finished":

@@ -1,4 +1,4 @@
-"""Retrieval and citation: which chunks answer a question, which sentences say it, and where the markers go."""
+"""Retrieval and citation: which chunks match a question, which sentences answer it, and where markers are put."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from ragflow_integrations.emulator.store import Store
 
-_MOST_SENTENCES: Final = 3
-_WORTH_SAYING: Final = 0.75
-"""A sentence is said if it matches the question at least so well as this share of the best one."""
-_SUPPORTS: Final = 0.6
+_MAX_SENTENCES: Final = 3
+_MIN_SHARE_OF_BEST: Final = 0.75
+"""A sentence is quoted if its score is at least this share of the best sentence's."""
+_MIN_SUPPORT: Final = 0.6
 """A chunk supports a sentence if it holds at least this share of the sentence's terms."""
 _MARKER: Final = re.compile(r"##(\d+)\$\$|\[ID:(\d+)\]")
 _CLOSERS: Final = ".!?。！？"
@@ -42,7 +42,7 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What is searched for, and where."""
+    """A search: the question, and the datasets and documents to search in."""
 
     question: str
     dataset_ids: Collection[str]
@@ -59,7 +59,7 @@ class Reference:
     hits: Sequence[Hit] = field(default_factory=tuple)
 
     def cited(self, text: str) -> list[Hit]:
-        """The hits that the markers in a text point to; all hits if it has none."""
+        """Return the hits that the markers in a text point to; all hits if it has none."""
         indices = {int(first or second) for first, second in _MARKER.findall(text)}
         return [hit for index, hit in enumerate(self.hits) if index in indices] or list(self.hits)
 
@@ -68,7 +68,7 @@ def search(store: Store, query: Query) -> list[Hit]:
     """Retrieve chunks.
 
     Args:
-        store: Where the chunks are.
+        store: The store of the chunks.
         query: What to search for.
 
     Returns:
@@ -83,32 +83,32 @@ def candidates(store: Store, query: Query) -> list[Hit]:
 
     SQLite's BM25 chooses and orders the candidates. The scores that the server reports, all between 0 and 1, are the
     share of the question's terms that a chunk holds, each weighed by its rarity, and the cosine of both texts, which
-    stands for the similarity of embeddings.
+    takes the place of the similarity of embeddings.
 
     Args:
-        store: Where the chunks are.
+        store: The store of the chunks.
         query: What to search for.
 
     Returns:
         All hits, whatever their similarity, in the order of their BM25 rank.
     """
-    wanted = Counter(terms(query.question))
+    question_terms = Counter(terms(query.question))
     total = store.chunk_total()
-    rarity = {term: math.log(1 + total / (1 + store.frequency(term))) for term in wanted}
+    rarity = {term: math.log(1 + total / (1 + store.frequency(term))) for term in question_terms}
     whole = sum(rarity.values())
     metadata: dict[str, Mapping[str, Any]] = {}
     hits = []
-    for chunk in store.match(list(wanted), query.top_k):
+    for chunk in store.match(list(question_terms), query.top_k):
         if chunk.dataset_id not in query.dataset_ids or not chunk.available:
             continue
         if query.document_ids is not None and chunk.document_id not in query.document_ids:
             continue
-        found = Counter(terms(" ".join([chunk.content, *chunk.important_keywords, *chunk.questions])))
-        shared = wanted.keys() & found.keys()
+        chunk_terms = Counter(terms(" ".join([chunk.content, *chunk.important_keywords, *chunk.questions])))
+        shared = question_terms.keys() & chunk_terms.keys()
         by_term = sum(rarity[term] for term in shared) / whole
         by_vector = math.sqrt(
-            sum(wanted[term] * found[term] for term in shared)
-            / math.sqrt(sum(count**2 for count in wanted.values()) * sum(count**2 for count in found.values()))
+            sum(question_terms[term] * chunk_terms[term] for term in shared)
+            / math.sqrt(sum(count**2 for count in question_terms.values()) * sum(count**2 for count in chunk_terms.values()))
         )
         similarity = query.vector_similarity_weight * by_vector + (1 - query.vector_similarity_weight) * by_term
         if chunk.document_id not in metadata:
@@ -147,12 +147,12 @@ def document_counts(hits: Iterable[Hit]) -> list[dict[str, Any]]:
 
 def highlight(text: str, question: str) -> str:
     """Mark the words of a text that a question asks for, as the server does."""
-    wanted = set(terms(question))
-    return re.sub(r"\w+", lambda word: f"<em>{word[0]}</em>" if wanted & {*terms(word[0])} else word[0], text)
+    question_terms = set(terms(question))
+    return re.sub(r"\w+", lambda word: f"<em>{word[0]}</em>" if question_terms & {*terms(word[0])} else word[0], text)
 
 
 def agent_key(chunk_id: str, below: int) -> int:
-    """The number by which agents refer to a chunk: a hash of its id, and not an index."""
+    """Return the number by which agents refer to a chunk: a hash of its id, and not an index."""
     return int(hashlib.sha1(chunk_id.encode(), usedforsecurity=False).hexdigest(), 16) % below
 
 
@@ -174,23 +174,23 @@ def extract(question: str, hits: Sequence[Hit]) -> list[tuple[str, int]]:
     Returns:
         One to three sentences with the index of the chunk each is from, in the order of the chunks; none without hits.
     """
-    wanted = set(terms(question))
+    question_terms = set(terms(question))
     scored: dict[str, tuple[int, int]] = {}
     for index, hit in enumerate(hits):
         for sentence in sentences(hit.chunk.content):
-            scored.setdefault(sentence, (len(wanted & set(terms(sentence))), index))
+            scored.setdefault(sentence, (len(question_terms & set(terms(sentence))), index))
     if not scored:
         return []
-    ranked = sorted(scored.items(), key=lambda item: -item[1][0])[:_MOST_SENTENCES]
-    least = ranked[0][1][0] * _WORTH_SAYING
-    chosen = {sentence for sentence, (score, _) in ranked if score >= least}
+    ranked = sorted(scored.items(), key=lambda item: -item[1][0])[:_MAX_SENTENCES]
+    min_score = ranked[0][1][0] * _MIN_SHARE_OF_BEST
+    chosen = {sentence for sentence, (score, _) in ranked if score >= min_score}
     return [(sentence, index) for sentence, (_, index) in scored.items() if sentence in chosen]
 
 
 def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str]) -> str:
-    """Insert markers where a model wrote none, as the server does: by likeness of each sentence to the chunks.
+    """Insert markers if a model wrote none, as the server does: by similarity of each sentence to the chunks.
 
-    A marker stands before the full stop of a sentence, but behind that of the last
+    A marker is put before the full stop of a sentence, but behind that of the last
     (``03_completion_stream_long_answer_with_kb`` and ``03_completion_stream_server_inserted_citations`` of 0.22.1).
 
     Args:
@@ -203,21 +203,21 @@ def insert_markers(text: str, hits: Sequence[Hit], marker: Callable[[int], str])
     """
     if _MARKER.search(text):
         return text
-    held = [set(terms(hit.chunk.content)) for hit in hits]
+    terms_of_chunks = [set(terms(hit.chunk.content)) for hit in hits]
     parts: list[str] = []
-    at = 0
+    position = 0
     fenced = [match.span() for match in _FENCED.finditer(text)]
     for claim in _CLAIM.finditer(text):
         if any(start < claim.end() and claim.start() < end for start, end in fenced):
             continue  # the server takes a block of code for one piece, and puts no marker into it
-        said = set(terms(claim.group()))
-        shares = [len(said & chunk_terms) / len(said) for chunk_terms in held] if said else []
-        if not shares or max(shares) < _SUPPORTS:
+        claim_terms = set(terms(claim.group()))
+        shares = [len(claim_terms & chunk_terms) / len(claim_terms) for chunk_terms in terms_of_chunks] if claim_terms else []
+        if not shares or max(shares) < _MIN_SUPPORT:
             continue
         mark = marker(shares.index(max(shares)))
         if text[claim.end() :].strip():
-            parts += [text[at : claim.start()], place_marker(claim.group(), mark)]
+            parts += [text[position : claim.start()], place_marker(claim.group(), mark)]
         else:
-            parts += [text[at : claim.end()], mark]
-        at = claim.end()
-    return "".join([*parts, text[at:]])
+            parts += [text[position : claim.end()], mark]
+        position = claim.end()
+    return "".join([*parts, text[position:]])

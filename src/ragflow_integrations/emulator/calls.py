@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ragflow_integrations.emulator.eras import Access, BadBody, PlainBody
 from ragflow_integrations.emulator.faults import NO_FAULT, FaultPlan
 from ragflow_integrations.emulator.model import Commands
-from ragflow_integrations.emulator.replies import EventStream, Json, Refused, envelope, exception_reply, frame, refuse
-from ragflow_integrations.emulator.variants import Access, BadBody, PlainBody
+from ragflow_integrations.emulator.responses import EventStream, Json, Refused, envelope, exception_reply, frame, refuse
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Model
     from ragflow_integrations.emulator.store import Store
 
@@ -64,7 +64,7 @@ class Call:
         self.era = backend.era
         self.store = backend.store
 
-    # What was asked
+    # The request
 
     @property
     def plan(self) -> FaultPlan:
@@ -73,16 +73,16 @@ class Call:
         return plan
 
     def arg(self, name: str) -> str:
-        """A part of the path."""
+        """Return a part of the path."""
         value: str = self.request.path_params[name]
         return value
 
     def query(self, name: str) -> str | None:
-        """A query parameter."""
+        """Return a query parameter."""
         return self.request.query_params.get(name)
 
     def number(self, name: str, default: int) -> int:
-        """A query parameter that is a positive number; junk counts as the default, as on the server."""
+        """Return a query parameter that is a positive number; anything else counts as the default, as on the server."""
         value = self.query(name) or ""
         return int(value) if value.isdecimal() and int(value) else default
 
@@ -105,10 +105,10 @@ class Call:
             raise Refused(exception_reply("<BadRequest '400: Bad Request'>")) from None
 
     async def body(self, *, completion: bool = False) -> dict[str, Any]:
-        """The JSON body.
+        """Return the JSON body.
 
         Args:
-            completion: Whether the route is a completion, where eras forgive other things.
+            completion: Whether the route is a completion, which tolerates other bodies than other routes.
 
         Returns:
             The body; empty if there is none.
@@ -119,12 +119,12 @@ class Call:
         value = await self._json(self.era.bad_json_completion if completion else self.era.bad_json)
         if isinstance(value, dict):
             return value
-        if completion and self.era.bad_json_completion is BadBody.EMPTY and self.era.unauthorized_is_401:
-            return {}  # 0.25.3 checks for required arguments first [09_err_json_array_body]
+        if completion and self.era.completion_ignores_array_body:
+            return {}
         raise Refused(exception_reply(self.era.array_body))
 
     async def validated_body(self) -> dict[str, Any]:
-        """The JSON body of a route that validates it with a schema, and names what is wrong with code 101."""
+        """Return the JSON body of a route that validates it with a schema, and names what is wrong with code 101."""
         raw = await self.request.body()
         try:
             value = json.loads(raw) if raw.strip() else {}
@@ -134,23 +134,23 @@ class Call:
         return value if isinstance(value, dict) else {}
 
     def page(self, items: list[_Item], *, size: int = 30, newest_first: bool = True) -> list[_Item]:
-        """Cut the asked page out of a list that is in order of creation.
+        """Return the requested page of a list that is in order of creation.
 
         Args:
             items: The whole list.
-            size: The page size where the request gives none.
-            newest_first: Whether the list is turned round unless the request says ``desc=false``.
+            size: The page size if the request has none.
+            newest_first: Whether the list is reversed unless the request has ``desc=false``.
 
         Returns:
             The page.
         """
-        wanted = self.number("page_size", size)
+        page_size = self.number("page_size", size)
         descending = (self.query("desc") or "true").lower() != "false"
         if self.query("orderby") == "update_time":
             items = sorted(items, key=_updated)
         ordered = items[::-1] if newest_first and descending else items
-        start = (self.number("page", 1) - 1) * wanted
-        return ordered[start : start + wanted]
+        start = (self.number("page", 1) - 1) * page_size
+        return ordered[start : start + page_size]
 
     def check_page_size(self, size: int) -> None:
         """Refuse a page that is larger than the era allows."""
@@ -160,22 +160,27 @@ class Call:
 
     # Answering
 
+    @property
+    def success_message(self) -> str | None:
+        """The message of a reply with code 0: ``success`` from 0.25 on, none before."""
+        return "success" if self.era.new_chat_api else None
+
     def stream(self, frames: AsyncGenerator[str, None], *, question: object = "", unfinished: bool = False) -> EventStream:
-        """Answer with events.
+        """Return a stream of events.
 
         Args:
             frames: The events.
-            question: The question, which may ask for a delay of its own.
+            question: The question, whose commands may set a delay.
             unfinished: Break the connection when they are over.
 
         Returns:
             The reply.
         """
-        own = Commands.of(question).number("DELAY") if isinstance(question, str) else 0.0
+        own_delay = Commands.of(question).number("DELAY") if isinstance(question, str) else 0.0
         return EventStream(
             frames,
             stopping=self.backend.stopping,
-            delay=own or self.backend.delay,
+            delay=own_delay or self.backend.delay,
             plan=self.plan,
             on_event=self._count,
             server_error=self.server_error,
@@ -187,17 +192,17 @@ class Call:
         self.backend.events_sent += 1
 
     def native(self, data: Any, **head: Any) -> str:
-        """A frame of a native stream; ``message`` stands in it from 0.25 on."""
+        """Return a frame of a native stream; it has ``message`` from 0.25 on."""
         head = {"code": 0} | ({"message": ""} if self.era.messages_in_events else {}) | head
         return frame(head | {"data": data})
 
     def error_event(self, message: str) -> str:
-        """A frame that says that the server failed."""
+        """Return a frame that says that the server failed."""
         data = {"answer": f"**ERROR**: {message}", "reference": []}
         return frame({"code": 500, "message": message, "data": data})
 
     def server_error(self) -> str:
-        """The frames of a server that fails and then ends its stream properly."""
+        """Return the frames of a server that fails and then ends its stream properly."""
         return self.error_event("emulated server failure") + self.native(True)
 
 
@@ -206,9 +211,11 @@ def _updated(item: Any) -> int:
     return updated
 
 
-def find(records: list[_Item], **wanted: str | None) -> list[_Item]:
-    """Filter objects by attributes; a wanted value of None matches all."""
-    return [record for record in records if all(value in (None, "", getattr(record, name)) for name, value in wanted.items())]
+def find(records: list[_Item], **attributes: str | None) -> list[_Item]:
+    """Filter objects by attributes; a value of None matches all."""
+    return [
+        record for record in records if all(value in (None, "", getattr(record, name)) for name, value in attributes.items())
+    ]
 
 
 def authorize(call: Call, access: Access) -> None:
@@ -248,5 +255,5 @@ def authorize(call: Call, access: Access) -> None:
 
 
 def unauthorized(status: int) -> Json:
-    """The reply to somebody who is not logged in."""
+    """Return the reply to somebody who is not logged in."""
     return envelope(401, data=None, message="<Unauthorized '401: Unauthorized'>", status=status)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ragflow_integrations.emulator import files, shapes
-from ragflow_integrations.emulator.replies import refuse
+from ragflow_integrations.emulator import files
+from ragflow_integrations.emulator.defaults import EMBEDDING_MODELS, RERANK_MODEL
+from ragflow_integrations.emulator.eras import TakenName
+from ragflow_integrations.emulator.responses import refuse
 from ragflow_integrations.emulator.store import Dataset, Document
-from ragflow_integrations.emulator.variants import TakenName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ def embedding_model(call: Call, name: str) -> None:
     if call.era.embedding_models_have_providers and "@" not in name:
         problem = "Embedding model identifier must follow <model_name>@<provider> format"
         raise refuse(101, f"Field: <embedding_model> - Message: <{problem}> - Value: <{name}>")
-    if name not in shapes.EMBEDDING_MODELS:
+    if name not in EMBEDDING_MODELS:
         code, message = call.era.unknown_embedding_model
         model, _, provider = name.partition("@")
         raise refuse(code, message.format(name=name, model=model, provider=provider))
@@ -48,7 +49,7 @@ def same_embedding_models(call: Call, datasets: Iterable[Dataset]) -> None:
 
 def rerank_model(call: Call, name: str) -> None:
     """Refuse a rerank model of a chat assistant that is not configured."""
-    if name.partition("@")[0] != shapes.RERANK_MODEL:
+    if name.partition("@")[0] != RERANK_MODEL:
         field = "rerank_id" if call.era.new_chat_api else "rerank_model"
         raise refuse(102, f"`{field}` {name} doesn't exist")
 

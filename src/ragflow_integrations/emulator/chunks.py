@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ragflow_integrations.emulator import dataset_shapes
 from ragflow_integrations.emulator.answering import highlight
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
+from ragflow_integrations.emulator.deletions import ids_to_delete
 from ragflow_integrations.emulator.documents import owned_document
 from ragflow_integrations.emulator.ingestion import chunk_id, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.serializers.chunks import chunk_object
+from ragflow_integrations.emulator.serializers.documents import document_object
 from ragflow_integrations.emulator.store import Chunk
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def list_chunks(call: Call) -> Response:
-    """``GET …/documents/{document_id}/chunks``."""
+    """Answer ``GET …/documents/{document_id}/chunks``."""
     finish_parsing(call.backend)
     document = owned_document(call, owned_dataset(call))
     # Added chunks come first, as in the recordings (07_chunk_list).
@@ -31,14 +33,14 @@ async def list_chunks(call: Call) -> Response:
         raise Refused(exception_reply(KeyError("img_id")))
     if words := call.query("keywords"):
         chunks = [chunk for chunk in chunks if words.lower() in chunk.content.lower()]
-    if (wanted := call.query("id")) and not chunks:
+    if (requested_id := call.query("id")) and not chunks:
         code, message = call.era.unknown_chunk
-        raise refuse(code, message.format(dataset=document.dataset_id, chunk=wanted))
-    page = [dataset_shapes.chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
-    if words:  # the search engine's highlight stands in place of the text (seen 0.22.1, 0.24.0)
-        page = [seen | {"content": highlight(str(seen["content"]).lower(), words)} for seen in page]
-    beside = dataset_shapes.document_object(call.store, call.era, document, beside_chunks=True)
-    return ok({"chunks": page, "doc": beside, "total": len(chunks)})
+        raise refuse(code, message.format(dataset=document.dataset_id, chunk=requested_id))
+    page = [chunk_object(call.era, chunk) for chunk in call.page(chunks, newest_first=False)]
+    if words:  # the search engine's highlight replaces the text (seen 0.22.1, 0.24.0)
+        page = [fields | {"content": highlight(str(fields["content"]).lower(), words)} for fields in page]
+    document_fields = document_object(call.store, call.era, document, beside_chunks=True)
+    return ok({"chunks": page, "doc": document_fields, "total": len(chunks)})
 
 
 def _chunk(call: Call) -> Chunk:
@@ -50,12 +52,12 @@ def _chunk(call: Call) -> Chunk:
 
 
 async def get_chunk(call: Call) -> Response:
-    """``GET …/chunks/{chunk_id}``."""
-    return ok(dataset_shapes.chunk_object(call.era, _chunk(call)))
+    """Answer ``GET …/chunks/{chunk_id}``."""
+    return ok(chunk_object(call.era, _chunk(call)))
 
 
 async def add_chunk(call: Call) -> Response:
-    """``POST …/documents/{document_id}/chunks``."""
+    """Answer ``POST …/documents/{document_id}/chunks``."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     content = str(body.get("content") or "")
@@ -74,7 +76,7 @@ async def add_chunk(call: Call) -> Response:
     call.store.put_chunk(chunk)
     document.chunk_count += 1
     call.store.touch(document)
-    seen = {
+    fields = {
         "id": chunk.id,
         "content": content,
         "create_time": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(chunk.created / 1000)),
@@ -84,11 +86,11 @@ async def add_chunk(call: Call) -> Response:
         "important_keywords": chunk.important_keywords,
         "questions": chunk.questions,
     }
-    return ok({"chunk": seen | ({"doc_type_kwd": "text"} if call.era.chunk_has_type else {})})
+    return ok({"chunk": fields | ({"doc_type_kwd": "text"} if call.era.chunk_has_type else {})})
 
 
 async def update_chunk(call: Call) -> Response:
-    """``PUT`` and ``PATCH …/chunks/{chunk_id}``."""
+    """Answer ``PUT`` and ``PATCH …/chunks/{chunk_id}``."""
     chunk = _chunk(call)
     body = await call.body()
     for name in ("content", "important_keywords", "questions", "available"):
@@ -99,16 +101,16 @@ async def update_chunk(call: Call) -> Response:
 
 
 async def delete_chunks(call: Call) -> Response:
-    """``DELETE …/documents/{document_id}/chunks``."""
+    """Answer ``DELETE …/documents/{document_id}/chunks``."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     everything = [chunk.id for chunk in call.store.all(Chunk, parent=document.id)]
-    ids = body.get("chunk_ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
-    found = [chunk for key in ids if (chunk := call.store.get(Chunk, key, parent=document.id))]
-    for chunk in found:
+    ids = ids_to_delete(call, body, everything, field="chunk_ids")
+    chunks = [chunk for key in ids if (chunk := call.store.get(Chunk, key, parent=document.id))]
+    for chunk in chunks:
         call.store.delete(chunk)
-    document.chunk_count -= len(found)
+    document.chunk_count -= len(chunks)
     call.store.touch(document)
-    if len(found) < len(ids):
-        raise refuse(102, f"rm_chunk deleted chunks {len(found)}, expect {len(ids)}")
+    if len(chunks) < len(ids):
+        raise refuse(102, f"rm_chunk deleted chunks {len(chunks)}, expect {len(ids)}")
     return ok()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator.chats import foreign_chat, known_model, new_session
+from ragflow_integrations.emulator.chats import foreign_chat, known_model
+from ragflow_integrations.emulator.eras import NoSession, Prompt
 from ragflow_integrations.emulator.model import SETTINGS
-from ragflow_integrations.emulator.replies import Refused, exception_reply, frame, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, frame, ok, refuse
+from ragflow_integrations.emulator.sessions import new_session
 from ragflow_integrations.emulator.store import Chat, Session
 from ragflow_integrations.emulator.streams import TurnFailedError, answer_at_once, answer_events
 from ragflow_integrations.emulator.turns import Question, make_turn, new_message_id, remember
-from ragflow_integrations.emulator.variants import NoSession, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,7 +47,7 @@ class NativeCompletion:
             remember(self.call, self.session, self.turn, self.messages, self.labels["id"])
 
     async def frames(self) -> AsyncGenerator[str, None]:
-        """The stream. A turn is stored once it is complete, so not if the client leaves."""
+        """Yield the frames of the stream. The turn is stored after the last, so not if the client leaves."""
         call = self.call
         try:
             async for event in answer_events(self.turn):
@@ -57,7 +58,7 @@ class NativeCompletion:
         yield call.native(True, **self.head)
 
     async def reply(self) -> Response:
-        """The answer in one piece."""
+        """Return the answer in one piece."""
         try:
             event = await answer_at_once(self.turn)
         except TurnFailedError as error:
@@ -66,13 +67,13 @@ class NativeCompletion:
         return ok(event | self.labels if event else event, "success" if self.call.era.messages_in_events else None)
 
     async def answer(self) -> Response:
-        """The reply in the asked form."""
-        task = self.turn.task
-        return self.call.stream(self.frames(), question=task.question) if task.streamed else await self.reply()
+        """Return the reply in the requested form."""
+        request = self.turn.request
+        return self.call.stream(self.frames(), question=request.question) if request.streamed else await self.reply()
 
 
 def _is_streamed(body: dict[str, Any]) -> bool:
-    """Any value that is not false streams, even the text ``"false"`` (``09_err_completion_stream_string``)."""
+    """Return whether to stream: any true value does, even the text ``"false"`` [09_err_completion_stream_string]."""
     return bool(body.get("stream", True))
 
 
@@ -134,7 +135,7 @@ def _own_session(call: Call, chat: Chat, key: Any) -> Session:
 
 
 def _open(call: Call, data: dict[str, Any], *, streamed: bool) -> Response:
-    """Only the opener is said: without a session the question is thrown away."""
+    """Return the opener alone: without a session the question is dropped."""
     if streamed:
         return call.stream(_opener_frames(call, data))
     framed = call.era.no_session is NoSession.FRAME
@@ -142,7 +143,7 @@ def _open(call: Call, data: dict[str, Any], *, streamed: bool) -> Response:
 
 
 def _collision(call: Call, *, streamed: bool) -> Response:
-    """``messages`` collides with a parameter of the server's own function, once the answer has begun."""
+    """Return the failure over ``messages``, which collides with a parameter of the server's own function."""
     message = f"{call.era.chat_callable}() got multiple values for argument 'messages'"
     if not streamed:
         raise Refused(exception_reply(TypeError(message)))
@@ -156,9 +157,8 @@ def _collision(call: Call, *, streamed: bool) -> Response:
 
 async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict[str, Any]) -> Response:
     era = call.era
-    question = body["question"]
-    ask = Question(
-        question=question,
+    question = Question(
+        text=body["question"],
         history=session.messages,
         streamed=_is_streamed(body),
         quote=body.get("quote"),
@@ -170,9 +170,9 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
         variables=body,
     )
     message_id = new_message_id(call)
-    messages = [*session.messages, {"role": "user", "content": question, "id": message_id}]
+    messages = [*session.messages, {"role": "user", "content": question.text, "id": message_id}]
     labels = {"id": message_id, "session_id": session.id}
-    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=messages)
+    exchange = NativeCompletion(call, make_turn(call, chat, question), labels=labels, session=session, messages=messages)
     return await exchange.answer()
 
 
@@ -180,7 +180,7 @@ async def _turn_of_question(call: Call, chat: Chat, session: Session, body: dict
 
 
 def _needs_messages(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The conversation in a body of 0.25.1 or later, checked the way the era checks it."""
+    """Return the messages of a body of 0.25.1 or later, checked as the era checks them."""
     if call.era.prompt is Prompt.MESSAGES:
         if "messages" not in body:
             raise refuse(101, "required argument are missing: messages; ", data=None)
@@ -198,7 +198,7 @@ def _needs_messages(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _trim(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without system messages: the server drops them."""
+    """Drop system messages, as the server does."""
     return [message for message in messages if message.get("role") != "system"]
 
 
@@ -222,43 +222,71 @@ def _failing(call: Call, message: str, *, streamed: bool) -> Response:
     return call.stream(frames())
 
 
-async def _answer_messages(call: Call, chat_id: Any) -> Response:
-    era = call.era
-    body = await call.body(completion=True)
-    given = _needs_messages(call, body)
-    streamed = _is_streamed(body)
-    chat_id = chat_id or body.get("chat_id")
-    session_id = body.get("session_id") or body.get("conversation_id")
+def _chat_of(call: Call, chat_id: Any, session_id: Any) -> Chat | None:
+    """Return the assistant of a completion; None for a question to the model alone. Raise the refusal of an unknown one."""
     if session_id and not chat_id:
         raise refuse(102, "`chat_id` is required when `session_id` is provided.")
     chat = call.store.get(Chat, chat_id) if chat_id else None
     if chat_id and chat is None:
         raise foreign_chat(call, "")
+    return chat
+
+
+def _model_of(body: dict[str, Any]) -> str:
+    """Return the model that a body names; empty if it names none. Raise the refusal of an unknown one."""
     model = body.get("llm_id") or ""
     if model and not known_model(model):
         raise refuse(102, f"Cannot use specified model {model}.")
-    whole = bool(body.get("pass_all_history_messages") or body.get("pass_all_history"))
-    stored = era.prompt is Prompt.MESSAGES or not era.store_flag or _stores(body, whole=whole)
-    session = _find_session(call, chat, session_id) if chat and session_id and stored else None
-    messages = _trim(given)
-    if not messages or messages[-1].get("role") != "user":
-        last = "The last content of this conversation is not from user." if messages else "list index out of range"
-        return _failing(call, last, streamed=streamed)
-    question = messages[-1].get("content")
-    if era.prompt is Prompt.MESSAGES and isinstance(question, list):
+    return str(model)
+
+
+def _passes_whole_history(body: dict[str, Any]) -> bool:
+    return bool(body.get("pass_all_history_messages") or body.get("pass_all_history"))
+
+
+def _problem_of(messages: list[dict[str, Any]]) -> str:
+    """Return what the server raises over a conversation that does not end with the user; empty if it does."""
+    if not messages:
+        return "list index out of range"
+    return "" if messages[-1].get("role") == "user" else "The last content of this conversation is not from user."
+
+
+def _history(call: Call, body: dict[str, Any], messages: list[dict[str, Any]], session: Session | None) -> list[dict[str, Any]]:
+    """Return the messages before the question: those of the request, or those that the session holds."""
+    if session is None or _passes_whole_history(body) or call.era.history_overwritten:
+        return messages[:-1]
+    return session.messages
+
+
+def _user_message(call: Call, message: dict[str, Any]) -> dict[str, Any]:
+    """Return the question as a session stores it: with the id of the turn, if the client or the era gives one."""
+    question = message.get("content")
+    if call.era.content_list_fails and isinstance(question, list):
         raise Refused(exception_reply(TypeError("expected string or bytes-like object, got 'list'")))
+    message_id = message.get("id") or (new_message_id(call) if call.era.answer_ids else None)
+    return {"role": "user", "content": question} | ({"id": message_id} if message_id else {})
+
+
+async def _answer_messages(call: Call, chat_id: Any) -> Response:
+    era = call.era
+    body = await call.body(completion=True)
+    messages = _needs_messages(call, body)
+    session_id = body.get("session_id") or body.get("conversation_id")
+    chat = _chat_of(call, chat_id or body.get("chat_id"), session_id)
+    model = _model_of(body)
+    stored = not era.store_flag or _stores(body)
+    session = _find_session(call, chat, session_id) if chat and session_id and stored else None
+    messages = _trim(messages)
+    if problem := _problem_of(messages):
+        return _failing(call, problem, streamed=_is_streamed(body))
+    message = _user_message(call, messages[-1])
     if chat and session is None and stored:
         session = new_session(call, chat)
-    before = messages[:-1] if whole or era.history_overwritten or session is None else session.messages
-    message_id = messages[-1].get("id") or (new_message_id(call) if era.answer_ids else None)
-    asked = {"role": "user", "content": question} | ({"id": message_id} if message_id else {})
-    labels: dict[str, Any] = {"id": message_id, "session_id": session.id if session else None if chat else ""}
-    if chat:
-        labels["chat_id"] = chat.id
-    ask = Question(
-        question=question,
-        history=before,
-        streamed=streamed,
+    history = _history(call, body, messages, session)
+    question = Question(
+        text=message["content"],
+        history=history,
+        streamed=_is_streamed(body),
         quote=body.get("quote"),
         document_ids=_document_ids(body),
         legacy=bool(body.get("legacy")),
@@ -269,38 +297,54 @@ async def _answer_messages(call: Call, chat_id: Any) -> Response:
         model=model,
         settings=_settings(call, body) if model else None,
     )
-    exchange = NativeCompletion(call, make_turn(call, chat, ask), labels=labels, session=session, messages=[*before, asked])
+    exchange = NativeCompletion(
+        call,
+        make_turn(call, chat, question),
+        labels=_labels(message.get("id"), chat, session),
+        session=session,
+        messages=[*history, message],
+    )
     return await exchange.answer()
 
 
-def _stores(body: dict[str, Any], *, whole: bool) -> bool:
+def _labels(message_id: str | None, chat: Chat | None, session: Session | None) -> dict[str, Any]:
+    """Return the ids in the events of an answer; without an assistant the session's is empty, and not null."""
+    if chat is None:
+        return {"id": message_id, "session_id": ""}
+    return {"id": message_id, "session_id": session.id if session else None, "chat_id": chat.id}
+
+
+def _stores(body: dict[str, Any]) -> bool:
+    """Return whether the turn is stored in a session; raise the refusal of one that is neither stored nor passed whole."""
     stored = bool(body.get("store_history_messages", body.get("store_history", True)))
-    if not stored and not whole:
+    if not stored and not _passes_whole_history(body):
         raise refuse(102, "`store_history_messages=false` requires `pass_all_history_messages=true`.")
     return stored
 
 
 def _settings(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """The settings beside a model that a body names; they replace the assistant's, also where there are none."""
-    given = {name: body[name] for name in SETTINGS if body.get(name) is not None}
-    return {name: value for name, value in given.items() if value or not call.era.zero_settings_dropped}
+    """Return the settings beside a model that a body names; they replace the assistant's, even if there are none."""
+    settings = {name: body[name] for name in SETTINGS if body.get(name) is not None}
+    return {name: value for name, value in settings.items() if value or not call.era.zero_settings_dropped}
 
 
 def wants_metadata(body: dict[str, Any]) -> bool:
-    """Whether chunks shall carry the metadata of their documents."""
-    wanted = body.get("reference_metadata")
-    return bool((wanted.get("include") if isinstance(wanted, dict) else False) or body.get("include_metadata"))
+    """Return whether chunks carry the metadata of their documents."""
+    metadata_option = body.get("reference_metadata")
+    return bool(
+        (metadata_option.get("include") if isinstance(metadata_option, dict) else False) or body.get("include_metadata")
+    )
 
 
 async def complete_in_chat(call: Call) -> Response:
-    """``POST /chats/{chat_id}/completions``."""
+    """Answer ``POST /chats/{chat_id}/completions``."""
     if call.era.prompt is Prompt.QUESTION:
         return await _answer_question(call)
     return await _answer_messages(call, call.arg("chat_id"))
 
 
 async def complete(call: Call) -> Response:
-    """``POST /chat/completions``."""
+    """Answer ``POST /chat/completions``."""
     return await _answer_messages(call, None)
 
 
@@ -308,7 +352,7 @@ async def complete(call: Call) -> Response:
 
 
 async def chatbot_complete(call: Call) -> Response:
-    """``POST /chatbots/{chat_id}/completions``: without a session only the opener, quotes off unless asked for."""
+    """Answer ``POST /chatbots/{chat_id}/completions``: without a session only the opener; quotes must be asked for."""
     body = await call.body(completion=True)
     chat = call.store.get(Chat, call.arg("chat_id"))
     if chat is None:
@@ -316,22 +360,26 @@ async def chatbot_complete(call: Call) -> Response:
     session = call.store.get(Session, body.get("session_id"), parent=chat.id)
     if session is None:
         return call.stream(_opener_frames(call, _opener(chat, new_session(call, chat))))
-    question = body.get("question", "")
-    ask = Question(question=question, history=session.messages, quote=bool(body.get("quote")), streamed=_is_streamed(body))
+    question = Question(
+        text=body.get("question", ""),
+        history=session.messages,
+        quote=bool(body.get("quote")),
+        streamed=_is_streamed(body),
+    )
     message_id = new_message_id(call)
     exchange = NativeCompletion(
         call,
-        make_turn(call, chat, ask),
+        make_turn(call, chat, question),
         labels={"id": message_id, "session_id": session.id},
         session=session,
-        messages=[*session.messages, {"role": "user", "content": question, "id": message_id}],
+        messages=[*session.messages, {"role": "user", "content": question.text, "id": message_id}],
         head={"message": ""},
     )
     return await exchange.answer()
 
 
 async def chatbot_info(call: Call) -> Response:
-    """``GET /chatbots/{chat_id}/info``."""
+    """Answer ``GET /chatbots/{chat_id}/info``."""
     chat = call.store.get(Chat, call.arg("chat_id"))
     if chat is None:
         raise refuse(102, f"You don't own the chat {call.arg('chat_id')}")

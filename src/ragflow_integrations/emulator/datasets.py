@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from ragflow_integrations.emulator import checks, dataset_shapes, shapes
+from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator.calls import find
+from ragflow_integrations.emulator.defaults import EMBEDDING_MODELS, TENANT, default_parser_config
 from ragflow_integrations.emulator.ingestion import finish_parsing
-from ragflow_integrations.emulator.replies import Refused, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, ok, refuse
+from ragflow_integrations.emulator.serializers.datasets import dataset_object
 from ragflow_integrations.emulator.store import Dataset
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def _refuse_dataset(call: Call, key: str, *, by_name: bool = False) -> Refused:
     if not by_name and call.era.dataset_id_checked and not _is_uuid(key, 1):
         return refuse(101, f"Field: <id> - Message: <Invalid UUID1 format> - Value: <{key}>")
     code, message = call.era.unknown_dataset_name if by_name else call.era.unknown_dataset_id
-    return refuse(code, message.format(id=key, user=shapes.TENANT))
+    return refuse(code, message.format(id=key, user=TENANT))
 
 
 def _is_uuid(key: str, version: int | None = None) -> bool:
@@ -60,9 +62,9 @@ def _is_uuid(key: str, version: int | None = None) -> bool:
         return False
 
 
-def _unknown_fields(call: Call, given: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-    unknown = [name for name in given if name not in known] if call.era.dataset_fields_checked else []
-    return [f"Field: <{name}> - Message: <Extra inputs are not permitted> - Value: <{given[name]}>" for name in unknown]
+def _unknown_fields(call: Call, fields: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    unknown = [name for name in fields if name not in known] if call.era.dataset_fields_checked else []
+    return [f"Field: <{name}> - Message: <Extra inputs are not permitted> - Value: <{fields[name]}>" for name in unknown]
 
 
 def _field_errors(call: Call, body: dict[str, Any]) -> list[str]:
@@ -82,7 +84,7 @@ def _field_errors(call: Call, body: dict[str, Any]) -> list[str]:
 
 
 async def create(call: Call) -> Response:
-    """``POST /datasets``: a name that is taken gets a number."""
+    """Answer ``POST /datasets``: a name that is taken gets a number."""
     body = await call.validated_body()
     if errors := _field_errors(call, body):
         raise refuse(101, "\n".join(errors))
@@ -93,37 +95,37 @@ async def create(call: Call) -> Response:
         description=body.get("description"),
         avatar=body.get("avatar"),
         chunk_method=body.get("chunk_method", "naive"),
-        embedding_model=body.get("embedding_model") or shapes.EMBEDDING_MODELS[0],
+        embedding_model=body.get("embedding_model") or EMBEDDING_MODELS[0],
         permission=body.get("permission", "me"),
-        parser_config=shapes.default_parser_config() | (body.get("parser_config") or {}),
+        parser_config=default_parser_config() | (body.get("parser_config") or {}),
     )
     call.store.put(dataset)
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset))
+    return ok(dataset_object(call.store, call.era, dataset))
 
 
 async def list_datasets(call: Call) -> Response:
-    """``GET /datasets``: an unknown id or name is an error, not an empty list."""
+    """Answer ``GET /datasets``: an unknown id or name is an error, not an empty list."""
     finish_parsing(call.backend)
     if errors := _unknown_fields(call, call.request.query_params, _QUERY):
         raise refuse(101, "\n".join(errors))
-    key, name = call.query("id"), call.query("name")
-    found = find(call.store.all(Dataset), id=key, name=name)
-    if not found and (key or name):
-        raise _refuse_dataset(call, str(key or name), by_name=not key)
-    page = [dataset_shapes.dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(found)]
-    return ok(page, None, **({"total_datasets": len(found)} if call.era.dataset_total else {}))
+    dataset_id, name = call.query("id"), call.query("name")
+    datasets = find(call.store.all(Dataset), id=dataset_id, name=name)
+    if not datasets and (dataset_id or name):
+        raise _refuse_dataset(call, str(dataset_id or name), by_name=not dataset_id)
+    page = [dataset_object(call.store, call.era, dataset, listed=True) for dataset in call.page(datasets)]
+    return ok(page, None, **({"total_datasets": len(datasets)} if call.era.dataset_total else {}))
 
 
 async def get(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}``."""
+    """Answer ``GET /datasets/{dataset_id}``."""
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset, got=True))
+    return ok(dataset_object(call.store, call.era, dataset, alone=True))
 
 
 async def update(call: Call) -> Response:
-    """``PUT /datasets/{dataset_id}``."""
+    """Answer ``PUT /datasets/{dataset_id}``."""
     dataset = call.store.get(Dataset, call.arg("dataset_id"))
     if dataset is None:
         raise _refuse_dataset(call, call.arg("dataset_id"))
@@ -137,28 +139,34 @@ async def update(call: Call) -> Response:
             setattr(dataset, name, body[name])
     dataset.parser_config |= body.get("parser_config") or {}
     call.store.touch(dataset)
-    return ok(dataset_shapes.dataset_object(call.store, call.era, dataset))
+    return ok(dataset_object(call.store, call.era, dataset))
 
 
 async def delete(call: Call) -> Response:
-    """``DELETE /datasets``: null deletes all, an empty list none."""
+    """Answer ``DELETE /datasets``: null deletes all, an empty list none."""
     body = await call.validated_body()
     if "ids" not in body and not body.get("delete_all"):
         raise refuse(101, f"Field: <ids> - Message: <Field required> - Value: <{body}>")
     ids = body.get("ids")
-    found = [dataset for dataset in call.store.all(Dataset) if ids is None or dataset.id in ids]
-    unknown = [key for key in ids or [] if key not in {dataset.id for dataset in found}]
+    datasets = {dataset.id: dataset for dataset in call.store.all(Dataset)}
+    unknown = [key for key in ids or [] if key not in datasets]
     if call.era.deleted_dataset_ids_checked:
         _check_deleted_ids(call, ids or [], unknown)
-    for dataset in found:
+    deleted = [dataset for dataset in datasets.values() if ids is None or dataset.id in ids]
+    for dataset in deleted:
         call.store.delete(dataset)
     if unknown:
-        errors = [f"You don't own the dataset {key}" for key in unknown]
-        if not found:
-            raise refuse(102, "; ".join(errors))
-        message = f"Partially deleted {len(found)} datasets with {len(errors)} errors"
-        return ok({"success_count": len(found), "errors": errors}, message)
-    return ok({"success_count": len(found)}) if call.era.new_chat_api else ok()
+        return _partly_deleted(len(deleted), unknown)
+    return ok({"success_count": len(deleted)}) if call.era.new_chat_api else ok()
+
+
+def _partly_deleted(count: int, unknown: list[str]) -> Response:
+    """Return the reply to a delete of some unknown datasets; raise the refusal if all were unknown."""
+    errors = [f"You don't own the dataset {key}" for key in unknown]
+    if not count:
+        raise refuse(102, "; ".join(errors))
+    message = f"Partially deleted {count} datasets with {len(errors)} errors"
+    return ok({"success_count": count, "errors": errors}, message)
 
 
 def _check_deleted_ids(call: Call, ids: list[str], unknown: list[str]) -> None:
@@ -169,7 +177,7 @@ def _check_deleted_ids(call: Call, ids: list[str], unknown: list[str]) -> None:
         raise refuse(101, f"Field: <ids> - Message: <{problem}> - Value: <{ids}>")
     if unknown:
         code = call.era.unknown_dataset_name[0]
-        raise refuse(code, f"User '{shapes.TENANT}' lacks permission for datasets: '{', '.join(unknown)}'")
+        raise refuse(code, f"User '{TENANT}' lacks permission for datasets: '{', '.join(unknown)}'")
 
 
 def owned_dataset(call: Call, message: str = "You don't own the dataset {id}.") -> Dataset:

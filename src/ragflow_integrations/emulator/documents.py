@@ -9,14 +9,16 @@ from urllib.parse import quote
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from ragflow_integrations.emulator import checks, dataset_shapes
+from ragflow_integrations.emulator import checks
 from ragflow_integrations.emulator import files as uploaded_files
 from ragflow_integrations.emulator.calls import find
 from ragflow_integrations.emulator.datasets import owned_dataset
+from ragflow_integrations.emulator.deletions import ids_to_delete
+from ragflow_integrations.emulator.eras import DocumentDelete
 from ragflow_integrations.emulator.ingestion import add_file, finish_parsing
-from ragflow_integrations.emulator.replies import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.serializers.documents import document_object, uploaded_object
 from ragflow_integrations.emulator.store import Chunk, Dataset, Document
-from ragflow_integrations.emulator.variants import DocumentDelete
 
 if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
@@ -31,11 +33,25 @@ def owned_document(call: Call, dataset: Dataset) -> Document:
 
 
 async def upload(call: Call) -> Response:
-    """``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
+    """Answer ``POST /datasets/{dataset_id}/documents``: multipart, any number of parts named ``file``."""
     unknown = "Can't find the dataset with ID {id}!"
     if call.era.upload_unknown_dataset_raises and call.store.get(Dataset, call.arg("dataset_id")) is None:
         raise Refused(exception_reply(LookupError(unknown.format(id=call.arg("dataset_id")))))
     dataset = owned_dataset(call, unknown)
+    files = await _sent_files(call)
+    if uploaded_files.too_long(call.era, [name for name, _ in files]):
+        raise refuse(101, "File name must be 255 bytes or less.")
+    refused = {name: reason for name, content in files if (reason := uploaded_files.refusal(call.era, name, content))}
+    added = [add_file(call.store, dataset, name, content) for name, content in files if name not in refused]
+    stored = [uploaded_object(call.store, call.era, document) for document in added]
+    if refused:  # the others are stored all the same [0.27.0-upload_partial]
+        stored_documents = {"data": stored} if call.era.uploads_name_stored else {}
+        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **stored_documents)
+    return ok(stored)
+
+
+async def _sent_files(call: Call) -> list[tuple[str, bytes]]:
+    """Return the names and contents of the uploaded files; raise the refusal of a form without any."""
     async with call.request.form() as form:
         files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
         if not files:
@@ -43,38 +59,29 @@ async def upload(call: Call) -> Response:
         if any(not file.filename for file in files):
             raise refuse(101, "No file selected!")
         # The form parser of the server turns `%22`, as clients write a quote, back.
-        given = [(str(file.filename).replace("%22", '"'), await file.read()) for file in files]
-    if uploaded_files.too_long(call.era, [name for name, _ in given]):
-        raise refuse(101, "File name must be 255 bytes or less.")
-    refused = {name: reason for name, content in given if (reason := uploaded_files.refusal(call.era, name, content))}
-    added = [add_file(call.store, dataset, name, content) for name, content in given if name not in refused]
-    stored = [dataset_shapes.uploaded_object(call.store, call.era, document) for document in added]
-    if refused:  # the others are stored all the same [0.27.0-upload_partial]
-        named = {"data": stored} if call.era.uploads_name_stored else {}
-        raise refuse(500, "\n".join(f"{name}: {reason}" for name, reason in refused.items()), **named)
-    return ok(stored)
+        return [(str(file.filename).replace("%22", '"'), await file.read()) for file in files]
 
 
 async def list_documents(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}/documents``."""
+    """Answer ``GET /datasets/{dataset_id}/documents``."""
     dataset = owned_dataset(call, "You don't own the dataset {id}. ")
     documents = call.store.all(Document, parent=dataset.id)
     for name in ("id", "name"):
-        wanted = call.query(name)
-        if wanted and not find(documents, **{name: wanted}):
-            raise refuse(102, f"You don't own the document {wanted}.")
-        documents = find(documents, **{name: wanted})
+        value = call.query(name)
+        if value and not find(documents, **{name: value}):
+            raise refuse(102, f"You don't own the document {value}.")
+        documents = find(documents, **{name: value})
     if words := call.query("keywords"):
         documents = [document for document in documents if words.lower() in document.name.lower()]
     if runs := call.request.query_params.getlist("run"):
         documents = [document for document in documents if document.run in runs]
-    page = [dataset_shapes.document_object(call.store, call.era, document) for document in call.page(documents)]
+    page = [document_object(call.store, call.era, document) for document in call.page(documents)]
     finish_parsing(call.backend)  # only now, so that whoever waits sees it run at least once
-    return ok({"docs": page, "total": len(documents)}, "success" if call.era.new_chat_api else None)
+    return ok({"docs": page, "total": len(documents)}, call.success_message)
 
 
 async def download(call: Call) -> Response:
-    """``GET /datasets/{dataset_id}/documents/{document_id}``: the bytes."""
+    """Answer ``GET /datasets/{dataset_id}/documents/{document_id}``: the bytes."""
     dataset = owned_dataset(call, "You do not own the dataset {id}.")
     document = owned_document(call, dataset)
     content = call.store.file(document)
@@ -86,7 +93,7 @@ async def download(call: Call) -> Response:
 
 
 async def update_document(call: Call) -> Response:
-    """``PUT`` and ``PATCH /datasets/{dataset_id}/documents/{document_id}``: name, metadata, whether it is used."""
+    """Answer ``PUT`` and ``PATCH /datasets/{dataset_id}/documents/{document_id}``: name, metadata, whether it is used."""
     document = owned_document(call, owned_dataset(call))
     body = await call.body()
     if "meta_fields" in body:
@@ -100,15 +107,15 @@ async def update_document(call: Call) -> Response:
             chunk.available = document.enabled
             call.store.put_chunk(chunk)
     call.store.touch(document)
-    return ok(dataset_shapes.document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
+    return ok(document_object(call.store, call.era, document)) if call.era.new_chat_api else ok()
 
 
 async def delete_documents(call: Call) -> Response:
-    """``DELETE /datasets/{dataset_id}/documents``."""
+    """Answer ``DELETE /datasets/{dataset_id}/documents``."""
     dataset = owned_dataset(call)
     body = await call.body()
     everything = [document.id for document in call.store.all(Document, parent=dataset.id)]
-    ids = body.get("ids") or (everything if call.era.empty_ids_delete_all or body.get("delete_all") else [])
+    ids = ids_to_delete(call, body, everything)
     style = call.era.document_delete
     # Up to 0.25.1 nobody looks whether a document is in the dataset (source).
     parent = dataset.id if style is DocumentDelete.ALL_OR_NONE else None
@@ -128,7 +135,7 @@ async def delete_documents(call: Call) -> Response:
 
 
 async def start_parsing(call: Call) -> Response:
-    """``POST …/chunks`` and ``…/documents/parse``: the documents are RUNNING until they are needed."""
+    """Answer ``POST …/chunks`` and ``…/documents/parse``: the documents are RUNNING until they are needed."""
     dataset = owned_dataset(call)
     ids = (await call.body()).get("document_ids")
     if not ids:
@@ -155,7 +162,7 @@ async def start_parsing(call: Call) -> Response:
 
 
 async def stop_parsing(call: Call) -> Response:
-    """``DELETE …/chunks`` and ``…/documents/stop``."""
+    """Answer ``DELETE …/chunks`` and ``…/documents/stop``."""
     dataset = owned_dataset(call)
     ids = (await call.body()).get("document_ids")
     if not ids:

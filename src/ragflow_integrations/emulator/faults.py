@@ -1,6 +1,6 @@
 """Faults on demand: what goes wrong on the way from a server to a client.
 
-Question for one with `Emulator(faults=FaultPlan(cut_after=3))`, by setting ``server.faults``, or for a single request with a
+Inject one with `Emulator(faults=FaultPlan(cut_after=3))`, by setting ``server.faults``, or for a single request with a
 header such as ``X-Emulator-Fault: cut-after=3; split=7``.
 """
 
@@ -19,8 +19,8 @@ class FaultPlan:
     """Faults to inject. Counts of events are those of one stream.
 
     Attributes:
-        cut_after: Break the connection after so many events; a reply that is no stream is broken off in its middle.
-        stall_after: Fall silent after so many events (before the reply, where it is no stream).
+        cut_after: Break the connection after so many events; a reply that is no stream is cut in its middle.
+        stall_after: Fall silent after so many events (before the reply, if it is no stream).
         stall_seconds: How long the silence lasts.
         status: Answer with this HTTP status and an HTML page, as a proxy does: 429, 502, 503, 504.
         retry_after: The ``Retry-After`` header of that answer.
@@ -28,8 +28,8 @@ class FaultPlan:
         error_after: Send an event with code 500 and the terminator after so many events.
         garbage_after: Send bytes that are no event after so many events.
         split: Send streams in writes of so many bytes.
-        times: How many requests the plan spoils; None for all.
-        path: Spoil only requests whose path contains this.
+        times: How many requests the plan applies to; None for all.
+        path: Apply only to requests whose path contains this.
     """
 
     cut_after: int | None = None
@@ -84,7 +84,7 @@ class FaultInjector:
         self._left = self.plan.times
 
     def plan_for(self, path: str, header: str | None) -> FaultPlan:
-        """The plan of a request.
+        """Return the plan of a request.
 
         Args:
             path: Its path.
@@ -103,7 +103,7 @@ class FaultInjector:
 
 
 def proxy_page(status: int) -> str:
-    """The HTML page that a proxy answers with."""
+    """Return the HTML page that a proxy answers with."""
     title = f"{status} {_REASONS.get(status, 'Error')}"
     return (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
 
 _NAME_BYTES: Final = 255
 _OLD_NAME_CHARACTERS: Final = 128

@@ -1,4 +1,4 @@
-"""The application of the emulator: its routes, and before them the gate that records requests and applies faults."""
+"""The application of the emulator: its routes, and in front of them the middleware that records requests and applies faults."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 
+from ragflow_integrations.emulator.eras import UnknownPath
 from ragflow_integrations.emulator.faults import FAULT_HEADER, FaultPlan, proxy_page
-from ragflow_integrations.emulator.replies import Json, exception_reply
+from ragflow_integrations.emulator.responses import Json, exception_reply
 from ragflow_integrations.emulator.routes import routes
-from ragflow_integrations.emulator.variants import UnknownPath
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,7 +36,7 @@ class RequestRecord:
 
 
 class _Middleware:
-    """Stands before the routes: records requests, applies faults, and marks every reply."""
+    """Middleware in front of the routes: records requests, applies faults, and marks every reply."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator, backend: Backend) -> None:
         self.app = app
@@ -49,7 +49,7 @@ class _Middleware:
         header = dict(scope["headers"]).get(FAULT_HEADER.encode())
         streaming = False
 
-        async def marked(message: Message) -> None:
+        async def send_marked(message: Message) -> None:
             nonlocal streaming
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], (b"x-emulator", NOTICE.encode())]
@@ -65,23 +65,23 @@ class _Middleware:
         try:
             plan = self.emulator.fault_injector.plan_for(scope["path"], header.decode("latin-1") if header else None)
         except ValueError as error:
-            await Json({"code": 400, "message": str(error)}, 400)(scope, receive, marked)
+            await Json({"code": 400, "message": str(error)}, 400)(scope, receive, send_marked)
             return
         scope["emulator.fault"] = plan
         try:
             if plan.status is not None:
                 headers = {} if plan.retry_after is None else {"retry-after": str(plan.retry_after)}
-                await HTMLResponse(proxy_page(plan.status), plan.status, headers)(scope, receive, marked)
+                await HTMLResponse(proxy_page(plan.status), plan.status, headers)(scope, receive, send_marked)
             elif plan.cut_after is not None or plan.stall_after is not None:
-                await self.app(scope, receive, _FaultyResponse(marked, plan).send)
+                await self.app(scope, receive, _FaultyResponse(send_marked, plan).send)
             else:
-                await self.app(scope, receive, marked)
+                await self.app(scope, receive, send_marked)
         finally:
             self.emulator.open_streams -= streaming
 
 
 class _FaultyResponse:
-    """Spoils a reply that is not a stream: silence before it, or an end in its middle. Streams see to it themselves."""
+    """Delays or cuts a reply that is not a stream. `EventStream` applies faults of streams itself."""
 
     def __init__(self, send: Send, plan: FaultPlan) -> None:
         self._send = send
@@ -89,7 +89,7 @@ class _FaultyResponse:
         self._streaming = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, or not."""
+        """Pass a message on, late or cut."""
         if message["type"] == "http.response.start":
             self._streaming = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
             if not self._streaming and self._plan.stall_after is not None:
@@ -101,7 +101,7 @@ class _FaultyResponse:
 
 
 def application(emulator: Emulator, backend: Backend) -> ASGIApp:
-    """Return the application: the routes, behind the gate."""
+    """Return the application: the routes, behind the middleware."""
 
     async def unknown_path(request: Request, _: Exception) -> Response:
         path = request.url.path

@@ -23,7 +23,7 @@ def add_file(store: Store, dataset: Dataset, name: str, content: bytes) -> Docum
 
     Args:
         store: The store.
-        dataset: Where it belongs.
+        dataset: The dataset that it is added to.
         name: The file's name; if it is taken, a number is added.
         content: Its bytes.
 
@@ -43,7 +43,7 @@ def add_file(store: Store, dataset: Dataset, name: str, content: bytes) -> Docum
 
 
 def parse(store: Store, document: Document) -> None:
-    """Cut a document into chunks.
+    """Split a document into chunks.
 
     Args:
         store: The store.
@@ -79,12 +79,12 @@ def parse(store: Store, document: Document) -> None:
 
 
 def chunk_id(document_id: str, text: str) -> str:
-    """The id of a chunk: 16 hexadecimal digits, the same for the same text of the same document."""
+    """Return the id of a chunk: 16 hexadecimal digits, the same for the same text of the same document."""
     return hashlib.blake2b(f"{document_id}\n{text}".encode(), digest_size=_CHUNK_ID_BYTES).hexdigest()
 
 
 def finish_parsing(backend: Backend) -> None:
-    """Parse what is being parsed: whoever needs the chunks finds them.
+    """Parse all documents that are being parsed, so that their chunks can be searched.
 
     Args:
         backend: Knows which documents wait.

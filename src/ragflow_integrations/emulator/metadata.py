@@ -10,14 +10,14 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ragflow_integrations.emulator.replies import Refused, exception_reply
+from ragflow_integrations.emulator.eras import Combining, Comparison, StoredValues
+from ragflow_integrations.emulator.responses import Refused, exception_reply
 from ragflow_integrations.emulator.store import Document
-from ragflow_integrations.emulator.variants import Combining, Comparison, StoredValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.store import Store
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -44,7 +44,7 @@ _LATER_NAMES: Final = {">=": "≥", "<=": "≤", "!=": "≠"}
 
 
 def _values(value: Any, stored: StoredValues) -> list[Any]:
-    """The values that a release compares for one field of a document."""
+    """Return the values that a release compares for one field of a document."""
     if stored is StoredValues.TEXT:
         return [str(value)]
     items = value if isinstance(value, list) else [value]
@@ -56,7 +56,7 @@ def _values(value: Any, stored: StoredValues) -> list[Any]:
 
 
 def _literal(value: Any) -> Any:
-    """A Python literal, if a text is one."""
+    """Return the Python literal that a text is; else the value itself."""
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError):
@@ -67,73 +67,73 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _floats(operator: str, have: Any, want: Any) -> bool:
-    """Up to 0.22.1: as numbers where both are, else as texts; ``contains`` and the like in lower case."""
+def _floats(operator: str, actual: Any, expected: Any) -> bool:
+    """Compare as up to 0.22.1: as numbers if both are, else as texts; ``contains`` and the like in lower case."""
     try:
-        have, want = float(have), float(want)
+        actual, expected = float(actual), float(expected)
     except (TypeError, ValueError):
-        have, want = str(have), str(want)
+        actual, expected = str(actual), str(expected)
     if operator in _ORDER:
-        return _ORDER[operator](have, want)
+        return _ORDER[operator](actual, expected)
     if operator in ("in", "not in"):  # not known yet
         return False
     if operator in ("contains", "not contains"):
-        have, want = str(have).lower(), str(want).lower()
-    return operator in _TEXT and _TEXT[operator](have, want)
+        actual, expected = str(actual).lower(), str(expected).lower()
+    return operator in _TEXT and _TEXT[operator](actual, expected)
 
 
-def _raw(operator: str, have: Any, want: Any) -> bool:
-    """0.23.1: as the values are; ``contains`` looks for the document's value in the condition's."""
+def _raw(operator: str, actual: Any, expected: Any) -> bool:
+    """Compare as 0.23.1: the values as they are; ``contains`` searches the condition's value for the document's."""
     if operator in _ORDER:
-        parsed = _literal(have)
-        if isinstance(have, str) and parsed is not have:
-            want = _literal(want)
-        have = parsed
-    have, want = _lower(have), _lower(want)
+        parsed = _literal(actual)
+        if isinstance(actual, str) and parsed is not actual:
+            expected = _literal(expected)
+        actual = parsed
+    actual, expected = _lower(actual), _lower(expected)
     if operator in _ORDER:
-        return _ORDER[operator](have, want)
+        return _ORDER[operator](actual, expected)
     if operator in ("contains", "not contains"):
-        have, want = want, have
-        return (have in want) is False if operator == "not contains" else want in have
-    return operator in _TEXT and _TEXT[operator](have, want)
+        actual, expected = expected, actual
+        return (actual in expected) is False if operator == "not contains" else expected in actual
+    return operator in _TEXT and _TEXT[operator](actual, expected)
 
 
-def _literals(operator: str, have: str, want: Any, comparison: Comparison) -> bool:
-    """From 0.24.0: dates as texts, then as Python literals, else as texts in lower case."""
+def _literals(operator: str, actual: str, expected: Any, comparison: Comparison) -> bool:
+    """Compare as from 0.24.0: dates as texts, then Python literals, else texts in lower case."""
     if operator in _ORDER:
-        if _DATE.fullmatch(str(want).strip()):
-            return bool(_DATE.fullmatch(have.strip())) and _ORDER[operator](have.strip(), str(want).strip())
+        if _DATE.fullmatch(str(expected).strip()):
+            return bool(_DATE.fullmatch(actual.strip())) and _ORDER[operator](actual.strip(), str(expected).strip())
         if comparison is Comparison.BOTH_LITERALS:
-            parsed = _literal(have), _literal(want)
-            if isinstance(want, str) and all(new is not old for new, old in zip(parsed, (have, want), strict=True)):
-                have, want = parsed
+            parsed = _literal(actual), _literal(expected)
+            if isinstance(expected, str) and all(new is not old for new, old in zip(parsed, (actual, expected), strict=True)):
+                actual, expected = parsed
         else:
-            parsed_have = _literal(have)
-            if parsed_have is not have:  # the second is parsed only if the first was one
-                have, want = parsed_have, _literal(want)
-        return _ORDER[operator](_lower(have), _lower(want))
-    have = have.lower()
-    if isinstance(want, list) and comparison is not Comparison.LITERALS_EXACT_LISTS:
-        want = [_lower(item) for item in want]
-    return operator in _TEXT and _TEXT[operator](have, _lower(want))
+            parsed_actual = _literal(actual)
+            if parsed_actual is not actual:  # the second is parsed only if the first was one
+                actual, expected = parsed_actual, _literal(expected)
+        return _ORDER[operator](_lower(actual), _lower(expected))
+    actual = actual.lower()
+    if isinstance(expected, list) and comparison is not Comparison.LITERALS_EXACT_LISTS:
+        expected = [_lower(item) for item in expected]
+    return operator in _TEXT and _TEXT[operator](actual, _lower(expected))
 
 
-def _matches(era: Era, operator: str, have: Any, want: Any) -> bool:
+def _matches(era: Era, operator: str, actual: Any, expected: Any) -> bool:
     comparison = era.metadata_comparison
     try:
         if comparison is Comparison.FLOATS:
-            return _floats(operator, have, want)
+            return _floats(operator, actual, expected)
         if comparison is Comparison.RAW:
-            return _raw(operator, have, want)
-        return _literals(operator, have, want, comparison)
-    except TypeError:  # a number beside a text: the server lets the document out
+            return _raw(operator, actual, expected)
+        return _literals(operator, actual, expected, comparison)
+    except TypeError:  # a number beside a text: the server leaves the document out
         return False
 
 
 def _documents(era: Era, condition: Mapping[str, Any], facts: Mapping[str, Mapping[str, list[Any]]]) -> set[str]:
-    """The documents of which any value of the field fulfils one condition."""
+    """Return the documents of which any value of the field fulfils the condition."""
     try:
-        operator, name, want = str(condition["comparison_operator"]), condition["name"], condition["value"]
+        operator, name, expected = str(condition["comparison_operator"]), condition["name"], condition["value"]
     except KeyError as error:
         raise Refused(exception_reply(error)) from error
     names = _NAMES if era.metadata_comparison in (Comparison.FLOATS, Comparison.RAW) else {**_NAMES, **_LATER_NAMES}
@@ -141,7 +141,16 @@ def _documents(era: Era, condition: Mapping[str, Any], facts: Mapping[str, Mappi
     return {
         document_id
         for document_id, fields in facts.items()
-        if any(_matches(era, operator, have, want) for have in fields.get(name, ()))
+        if any(_matches(era, operator, actual, expected) for actual in fields.get(name, ()))
+    }
+
+
+def _facts(store: Store, dataset_ids: Iterable[str], stored: StoredValues) -> dict[str, dict[str, list[Any]]]:
+    """Return the values that are compared, by document id and field."""
+    return {
+        document.id: {name: _values(value, stored) for name, value in document.meta_fields.items()}
+        for key in dataset_ids
+        for document in store.all(Document, parent=key)
     }
 
 
@@ -151,7 +160,7 @@ def matching_documents(
     """Find the documents that a release lets through a metadata condition.
 
     Args:
-        store: Where they are.
+        store: The store of the documents.
         era: The release.
         dataset_ids: The datasets to look in.
         condition: ``{"logic": "and" | "or", "conditions": [{"name", "comparison_operator", "value"}]}``.
@@ -160,20 +169,13 @@ def matching_documents(
     Returns:
         Their ids.
     """
-    stored = era.metadata_values
-    if in_retrieval and era.retrieval_metadata_values is not None:
-        stored = era.retrieval_metadata_values
-    facts = {
-        document.id: {name: _values(value, stored) for name, value in document.meta_fields.items()}
-        for key in dataset_ids
-        for document in store.all(Document, parent=key)
-    }
+    facts = _facts(store, dataset_ids, (era.retrieval_metadata_values if in_retrieval else None) or era.metadata_values)
     conditions = list(condition.get("conditions") or [])
     if era.metadata_combining is Combining.ENDS_AT_NOTHING:
         known = {name for fields in facts.values() for name in fields}
-        conditions = [one for one in conditions if one.get("name") in known]
+        conditions = [item for item in conditions if item.get("name") in known]
     either = era.metadata_logic and condition.get("logic", "and") != "and"
-    matching = _combined([_documents(era, one, facts) for one in conditions], era.metadata_combining, either=either)
+    matching = _combined([_documents(era, item, facts) for item in conditions], era.metadata_combining, either=either)
     return [key for key in facts if key in matching]
 
 

@@ -1,6 +1,6 @@
-"""The language model behind the emulator: a stand-in that quotes, or a real one over HTTP.
+"""The language model behind the emulator: one that quotes the documents, or a real one over HTTP.
 
-The stand-in obeys commands in double brackets inside a question, as the one behind the recordings did: ``[[EMPTY]]``,
+`ExtractiveModel` obeys commands in double brackets inside a question, as the model behind the recordings did: ``[[EMPTY]]``,
 ``[[NOCITE]]``, ``[[CITEALL]]``, ``[[UNICODE]]``, ``[[LENGTH]]``, ``[[LONG=n]]``, ``[[DELAY=s]]``, ``[[THINKTAG]]``,
 ``[[THINKTAG=n]]``, ``[[HANG]]``, ``[[FAIL401]]``, ``[[FAIL429]]``, ``[[FAIL500]]``, ``[[DROPMID]]``, ``[[ERRMID]]``. The
 word "think" makes it reason first.
@@ -95,13 +95,13 @@ class Commands:
         return cls(_COMMAND.sub("", question).strip(), dict(_COMMAND.findall(question)))
 
     def number(self, name: str) -> float:
-        """The value of a command; 0 if it is not given."""
+        """Return the value of a command; 0 if the question does not have it."""
         return float(self.values.get(name) or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:
-    """What a model is asked."""
+    """A request to a model."""
 
     question: str
     hits: Sequence[Hit] = ()
@@ -111,74 +111,74 @@ class ModelRequest:
     model: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     cite: Callable[[int], str] | None = None
-    """Spells the marker of a chunk; None if the answer shall have no markers."""
+    """Spells the marker of a chunk; None for an answer without markers."""
     streamed: bool = True
     failure: str | None = None
     """An error to fail with, for tests."""
 
 
 class Model(Protocol):
-    """Something that answers."""
+    """A language model."""
 
-    def write(self, task: ModelRequest) -> AsyncIterator[Token]:
-        """Write an answer piece by piece; raises `ModelError` where a model would fail."""
+    def write(self, request: ModelRequest) -> AsyncIterator[Token]:
+        """Write an answer piece by piece; raise `ModelError` if a model would fail."""
         ...
 
 
 class ExtractiveModel:
     """The built-in model: it quotes the sentences that match the question, or echoes it."""
 
-    def _text(self, task: ModelRequest, commands: Commands) -> str:
+    def _text(self, request: ModelRequest, commands: Commands) -> str:
         values = commands.values
         if "EMPTY" in values:
             return ""
-        cite = None if "NOCITE" in values else task.cite
-        if not task.hits:
+        cite = None if "NOCITE" in values else request.cite
+        if not request.hits:
             text = f"Echo: {commands.question}"
         elif "CITEALL" in values:
-            parts = [(hit.chunk.content.strip(), index) for index, hit in enumerate(task.hits)]
+            parts = [(hit.chunk.content.strip(), index) for index, hit in enumerate(request.hits)]
             text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in parts)
         else:
-            found = extract(commands.question, task.hits)
-            text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in found)
+            sentences = extract(commands.question, request.hits)
+            text = " ".join(place_marker(part, cite(index) if cite else "") for part, index in sentences)
         if "THINKTAG" in values:
             more = "".join(f" t{number}" for number in range(int(commands.number("THINKTAG"))))
             text = f"<think>inner thoughts here{more}</think>{text}"
         text += "".join(f" w{number}" for number in range(int(commands.number("LONG"))))
         return text + (_UNICODE if "UNICODE" in values else "")
 
-    def _reasoning(self, task: ModelRequest, commands: Commands) -> str:
+    def _reasoning(self, request: ModelRequest, commands: Commands) -> str:
         if not _THINKS.search(commands.question):
             return ""
-        return f"The user asks about: {commands.question}. I look through {len(task.hits)} knowledge chunks. Then I answer."
+        return f"The user asks about: {commands.question}. I look through {len(request.hits)} knowledge chunks. Then I answer."
 
-    async def write(self, task: ModelRequest) -> AsyncIterator[Token]:
+    async def write(self, request: ModelRequest) -> AsyncIterator[Token]:
         """Write the answer.
 
         Args:
-            task: What is asked.
+            request: The question and its context.
 
         Yields:
             Words.
 
         Raises:
-            ModelError: If a command or the task says so.
+            ModelError: If a command or the request says so.
         """
-        commands = Commands.of(task.question)
+        commands = Commands.of(request.question)
         values = commands.values
-        if task.failure is not None:
-            raise ModelError("GENERIC_ERROR", task.failure)
+        if request.failure is not None:
+            raise ModelError("GENERIC_ERROR", request.failure)
         for name in _REFUSALS.keys() & values.keys():
             code, message, status = _REFUSALS[name]
             raise ModelError(
                 code, f"Error code: {status} - { ({'error': {'message': message, 'type': 'fake', 'code': status}}) }"
             )
-        if "DROPMID" in values and not task.streamed:
+        if "DROPMID" in values and not request.streamed:
             raise ModelError("CONNECTION_ERROR", "Connection error.")
         if "HANG" in values:
             await asyncio.Event().wait()
-        reasoning = [Token(piece, thinking=True) for piece in reasoning_pieces(self._reasoning(task, commands))]
-        pieces = content_pieces(self._text(task, commands))
+        reasoning = [Token(piece, thinking=True) for piece in reasoning_pieces(self._reasoning(request, commands))]
+        pieces = content_pieces(self._text(request, commands))
         if "LENGTH" in values:
             pieces[-1] += _TRUNCATED
         answer = [Token(piece, notice=_TRUNCATED in piece) for piece in pieces]
@@ -208,22 +208,21 @@ class RemoteModel:
     model: str = "default"
     timeout: float = 120.0
 
-    def _request(self, task: ModelRequest) -> dict[str, Any]:
-        system = task.system or "Answer the question."
-        if task.hits and task.cite:
-            system += (
-                f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{task.cite(0)}."
-            )
-        history = conversation(task.history)
-        messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": task.question}]
-        settings = {name: task.settings[name] for name in SETTINGS if name in task.settings and name != _NEVER_SENT}
-        return {"model": self.model, "messages": messages, "stream": task.streamed} | settings
+    def _request(self, request: ModelRequest) -> dict[str, Any]:
+        system = request.system or "Answer the question."
+        if request.hits and request.cite:
+            marker = request.cite(0)
+            system += f"\n\nAfter each sentence, before its full stop, name the knowledge it is from, as in: So it is{marker}."
+        history = conversation(request.history)
+        messages = [{"role": "system", "content": system}, *history, {"role": "user", "content": request.question}]
+        settings = {name: request.settings[name] for name in SETTINGS if name in request.settings and name != _NEVER_SENT}
+        return {"model": self.model, "messages": messages, "stream": request.streamed} | settings
 
-    async def write(self, task: ModelRequest) -> AsyncIterator[Token]:
-        """Have the answer written.
+    async def write(self, request: ModelRequest) -> AsyncIterator[Token]:
+        """Stream the answer of the model.
 
         Args:
-            task: What is asked.
+            request: The question and its context.
 
         Yields:
             What the model streams.
@@ -234,12 +233,12 @@ class RemoteModel:
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self.timeout, sock_connect=self.timeout)
         url = f"{self.base_url.rstrip('/')}/chat/completions"
-        if task.failure is not None:
-            raise ModelError("GENERIC_ERROR", task.failure)
+        if request.failure is not None:
+            raise ModelError("GENERIC_ERROR", request.failure)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-                session.post(url, json=self._request(task)) as reply,
+                session.post(url, json=self._request(request)) as reply,
             ):
                 if reply.status != _HTTP_OK:
                     detail = f"Error code: {reply.status} - {(await reply.text())[:500]}"
@@ -256,7 +255,7 @@ class RemoteModel:
 
 
 def failure_kind(detail: str) -> str:
-    """The server's word for what a model's failure says."""
+    """Return the server's name for a model's failure, by its text."""
     text = detail.lower()
     return next((kind for kind, words in _FAILURES if words.search(text)), "GENERIC_ERROR")
 
@@ -269,7 +268,7 @@ def _tokens(line: bytes) -> list[Token]:
 
 
 def _read(body: dict[str, Any], key: str) -> list[Token]:
-    """What a chunk or a whole reply says; where the model had no more room, the server says so."""
+    """Return the tokens of a chunk or of a whole reply; a notice follows if the model ran out of tokens."""
     choice = (body.get("choices") or [{}])[0]
     message = choice.get(key) or {}
     parts = [(message.get("reasoning_content"), True), (message.get("content"), False)]

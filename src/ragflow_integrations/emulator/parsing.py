@@ -16,7 +16,7 @@ SUFFIXES: Final = (".md", ".markdown", ".txt", ".html", ".htm")
 """What the emulator can parse."""
 
 _TARGET_WORDS: Final = 150
-_LEAST_WORDS: Final = 75
+_MIN_WORDS: Final = 75
 _CHARACTERS_PER_WORD: Final = 6
 _COORDINATES: Final = 5
 _PIECE_END: Final = re.compile(r"((?<=[.!?])[ \t]+(?=\S)|\n)")
@@ -90,7 +90,7 @@ def _words(text: str) -> int:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Paragraphs; one that alone is too long is split between its sentences and lines."""
+    """Yield paragraphs; one that is too long is split between its sentences and lines."""
     for raw in _BLANK.split(text):
         part = gap = ""
         pieces = _PIECE_END.split(raw.strip())
@@ -114,15 +114,15 @@ def split(text: str) -> list[Passage]:
         The passages in order; none for an empty text.
     """
     passages: list[Passage] = []
-    held: list[str] = []
-    held_words = 0
+    pending: list[str] = []
+    pending_words = 0
     for paragraph in [*_paragraphs(text), ""]:
         words = _words(paragraph)
-        full = held_words + words > _TARGET_WORDS or (_HEADING.match(paragraph) and held_words >= _LEAST_WORDS)
-        if held and (not paragraph or (full and not all(_HEADING.match(part) for part in held))):
+        full = pending_words + words > _TARGET_WORDS or (_HEADING.match(paragraph) and pending_words >= _MIN_WORDS)
+        if pending and (not paragraph or (full and not all(_HEADING.match(part) for part in pending))):
             number = len(passages) + 1
-            passages.append(Passage("\n\n".join(held), [number] * _COORDINATES))
-            held, held_words = [], 0
-        held.append(paragraph)
-        held_words += words
+            passages.append(Passage("\n\n".join(pending), [number] * _COORDINATES))
+            pending, pending_words = [], 0
+        pending.append(paragraph)
+        pending_words += words
     return passages

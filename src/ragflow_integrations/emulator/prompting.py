@@ -16,7 +16,7 @@ _REFERRING: Final = re.compile(r"\b(?:it|its|they|them|their|this|that|these|tho
 
 
 def missing_variable(config: Mapping[str, Any], values: Mapping[str, Any]) -> KeyError | None:
-    """The error of a question that leaves out a variable which the assistant's prompt must have.
+    """Return the error of a question that leaves out a variable which the assistant's prompt must have.
 
     Args:
         config: The assistant's ``prompt_config``.
@@ -33,12 +33,12 @@ def missing_variable(config: Mapping[str, Any], values: Mapping[str, Any]) -> Ke
 
 
 def knowledge(hits: Sequence[Hit]) -> str:
-    """The chunks found, numbered as the model shall cite them."""
+    """Return the retrieved chunks, numbered as the model cites them."""
     return "\n\n------\n\n".join(f"ID: {index}\n{hit.chunk.content}" for index, hit in enumerate(hits))
 
 
 def fill(config: Mapping[str, Any], values: Mapping[str, Any], hits: Sequence[Hit]) -> str:
-    """The assistant's prompt with what was found and the variables of the question in their places.
+    """Return the assistant's prompt with the retrieved chunks and the variables of the question filled in.
 
     A variable that may be left out, and was, is a blank.
     """
@@ -55,16 +55,16 @@ def fill(config: Mapping[str, Any], values: Mapping[str, Any], hits: Sequence[Hi
 
 
 def conversation(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages that the model sees: an opener, and all else that the assistant says before the user, is left out."""
+    """Return the messages that the model receives: without those of the assistant before the user's first."""
     kept = [message for message in messages if message.get("role") != "system"]
     first = next((index for index, message in enumerate(kept) if message.get("role") != "assistant"), len(kept))
     return [{"role": message["role"], "content": message["content"]} for message in kept[first:]]
 
 
 def standalone(question: str, messages: Sequence[Mapping[str, Any]]) -> str:
-    """What a follow-up question asks for: one that refers to something is searched for with the question before it.
+    """Return the search text of a follow-up question: one that refers to something gets the question before it.
 
-    Stands for the rewriting by a model that assistants do (``refine_multiturn``).
+    The server has a model rewrite the question instead (``refine_multiturn``).
     """
     earlier = [str(message.get("content")) for message in messages if message.get("role") == "user"]
     return f"{earlier[-1]} {question}" if earlier and _REFERRING.search(question) else question

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ragflow_integrations.emulator.eras import DeepResearch
 from ragflow_integrations.emulator.model import Token
-from ragflow_integrations.emulator.variants import DeepResearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import ModelRequest
 
 TAGS = ("<retrieving>", "</retrieving>")
 
 
 def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool, searches: bool) -> bool:
-    """Whether a turn does deep research.
+    """Return whether a turn does deep research.
 
     Args:
         era: The era.
@@ -36,32 +36,32 @@ def applies(era: Era, config: Mapping[str, Any], requested: Any, *, native: bool
 
 
 def cuts(era: Era) -> bool:
-    """Whether a reply that does not stream is only the first event."""
+    """Return whether a reply that does not stream is only the first event."""
     return era.deep_research in (DeepResearch.FLAGS, DeepResearch.TAGS)
 
 
-def log(task: ModelRequest) -> list[str]:
-    """What the server tells of the search while it goes on."""
+def log(request: ModelRequest) -> list[str]:
+    """Return the progress messages of the search."""
     return [
-        f"Searching by `{task.question}`...<br/>",
-        f"Retrieval {len(task.hits)} results in 20.4ms<br/>",
+        f"Searching by `{request.question}`...<br/>",
+        f"Retrieval {len(request.hits)} results in 20.4ms<br/>",
         "Checking the sufficiency for retrieved information.<br/>",
-        f"Yes, the retrieved information is sufficient for '{task.question}'.<br/>",
+        f"Yes, the retrieved information is sufficient for '{request.question}'.<br/>",
     ]
 
 
-def inline(task: ModelRequest) -> Iterator[Token]:
-    """Up to 0.23.1: the search as thoughts in front of the answer."""
-    for line in log(task):
+def inline(request: ModelRequest) -> Iterator[Token]:
+    """Yield the search as reasoning in front of the answer, as up to 0.23.1."""
+    for line in log(request):
         yield Token(line, thinking=True)
 
 
-def events(era: Era, task: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
-    """From 0.24: what stands in front of the answer, as the texts of events and their flags. The beginning is sent twice."""
+def events(era: Era, request: ModelRequest) -> Iterator[tuple[str, dict[str, bool]]]:
+    """Yield the texts and flags of the events in front of the answer, from 0.24 on; the first is sent twice."""
     opened, closed = TAGS if era.deep_research is DeepResearch.TAGS else ("", "")
     flagged = era.deep_research is not DeepResearch.TAGS
     for _ in range(1 if era.deep_research is DeepResearch.AGENTIC else 2):
         yield opened, {"start_to_think": True} if flagged else {}
-    for line in [] if era.deep_research is DeepResearch.AGENTIC else log(task):
+    for line in [] if era.deep_research is DeepResearch.AGENTIC else log(request):
         yield line, {}
     yield closed, {"end_to_think": True} if flagged else {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ragflow_integrations.emulator import dataset_shapes, shapes
 from ragflow_integrations.emulator.answering import Query, candidates, document_counts, graph_hit, highlight, search
+from ragflow_integrations.emulator.defaults import RERANK_MODEL
 from ragflow_integrations.emulator.ingestion import finish_parsing
 from ragflow_integrations.emulator.metadata import matching_documents
-from ragflow_integrations.emulator.replies import Json, Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.responses import Json, Refused, exception_reply, ok, refuse
+from ragflow_integrations.emulator.serializers.chunks import hit_object
 from ragflow_integrations.emulator.store import Dataset, Document
 from ragflow_integrations.emulator.text import sentences, terms
 from ragflow_integrations.emulator.windows import Cut
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
 
 _RELATED = 5
-_RERANK_MODEL = shapes.RERANK_MODEL
-"""The one rerank model there is; it ranks as the search does."""
 
 
 def _positive(value: Any, default: int) -> int:
-    """A number that must be positive; junk counts as the default (``06_retrieval_err_bad_page``)."""
+    """Return a positive number; anything else counts as the default [06_retrieval_err_bad_page]."""
     return int(value) if str(value).isdecimal() and int(value) else default
 
 
@@ -53,7 +52,7 @@ def _dataset_ids(call: Call, body: dict[str, Any]) -> list[str]:
 
 
 def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> list[str] | None:
-    """The documents to search in; None for all. Beside document ids, every release ignores the metadata condition."""
+    """Return the documents to search in; None for all. Document ids make every release ignore the metadata condition."""
     documents = body.get("document_ids") or None
     if documents is not None and not isinstance(documents, list):
         raise refuse(102, "`documents` should be a list")
@@ -73,25 +72,25 @@ def _documents(call: Call, body: dict[str, Any], dataset_ids: Sequence[str]) -> 
 def _highlighted(call: Call, body: dict[str, Any]) -> bool:
     if call.era.highlight_off_is_text:  # JSON's false is not among the values that turn it off
         return body.get("highlight") not in ("false", "False")
-    marked = body.get("highlight", False)
-    if not isinstance(marked, bool) and str(marked).lower() not in ("true", "false"):
+    highlighted = body.get("highlight", False)
+    if not isinstance(highlighted, bool) and str(highlighted).lower() not in ("true", "false"):
         raise refuse(102, "`highlight` should be a boolean")
-    return str(marked).lower() == "true"
+    return str(highlighted).lower() == "true"
 
 
 def _options(call: Call, body: dict[str, Any]) -> tuple[int, int, bool]:
-    """Page, page size and highlighting, checked."""
+    """Return page number, page size and highlighting, or raise the refusal of a wrong one."""
     size = _positive(body.get("page_size", 30), 30)
     call.check_page_size(size)
-    marked = _highlighted(call, body)
+    highlighted = _highlighted(call, body)
     if call.era.new_chat_api and isinstance(body.get("top_k"), int) and body["top_k"] <= 0:
         raise refuse(102, "`top_k` must be greater than 0")
-    return _positive(body.get("page", 1), 1), size, marked
+    return _positive(body.get("page", 1), 1), size, highlighted
 
 
 def _check_rerank_model(call: Call, name: str) -> None:
     """Refuse a rerank model that does not exist, in the release's words (``0.27.0-unknown_model``; else source)."""
-    if name.partition("@")[0] != _RERANK_MODEL:
+    if name.partition("@")[0] != RERANK_MODEL:
         provider = name.partition("@")[2].rpartition("@")[2]
         text = f"Model({name}) not authorized"
         if call.era.models_have_providers:
@@ -99,12 +98,12 @@ def _check_rerank_model(call: Call, name: str) -> None:
         raise Refused(exception_reply(LookupError(text)))
 
 
-def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:
-    """How pages are cut; `within` tells whether documents were named or filtered."""
+def _cut(call: Call, body: dict[str, Any], size: int, *, within_documents: bool) -> Cut:
+    """Return how pages are cut; `within_documents` says whether documents were named or filtered."""
     era = call.era
     threshold = float(body.get("similarity_threshold", 0.2))
-    weightless = float(body.get("vector_similarity_weight", 0.3)) <= 0
-    if (within and era.threshold_skips_documents) or (weightless and era.threshold_needs_vectors):
+    without_vectors = float(body.get("vector_similarity_weight", 0.3)) <= 0
+    if (within_documents and era.threshold_skips_documents) or (without_vectors and era.threshold_needs_vectors):
         threshold = 0.0
     pool = None
     if body.get("rerank_id"):
@@ -114,27 +113,27 @@ def _cut(call: Call, body: dict[str, Any], size: int, *, within: bool) -> Cut:
 
 
 def _metadata(call: Call, body: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The metadata that a hit carries; None for none."""
-    wanted = body.get("reference_metadata")
-    wanted = wanted if isinstance(wanted, dict) else {}
-    if not call.era.metadata_in_hits or not (wanted.get("include") or body.get("include_metadata")):
+    """Return the metadata that a hit carries; None for none."""
+    metadata_option = body.get("reference_metadata")
+    metadata_option = metadata_option if isinstance(metadata_option, dict) else {}
+    if not call.era.metadata_in_hits or not (metadata_option.get("include") or body.get("include_metadata")):
         return None
-    fields = wanted.get("fields") or body.get("metadata_fields")
+    fields = metadata_option.get("fields") or body.get("metadata_fields")
     return {name: value for name, value in metadata.items() if not isinstance(fields, list) or name in fields}
 
 
 async def retrieve(call: Call) -> Response:
-    """``POST /retrieval``."""
+    """Answer ``POST /retrieval``."""
     body = await call.body()
     dataset_ids = _dataset_ids(call, body)
     if "question" not in body:
         raise refuse(102, "`question` is required.")
     documents = _documents(call, body, dataset_ids)
-    page, size, marked = _options(call, body)
+    page_number, size, highlighted = _options(call, body)
     question = str(body["question"] or "").strip()
     if not question or documents == []:
         return _nothing({})
-    cut = _cut(call, body, size, within=documents is not None)
+    cut = _cut(call, body, size, within_documents=documents is not None)
     query = Query(
         question=question,
         dataset_ids=dataset_ids,
@@ -142,26 +141,26 @@ async def retrieve(call: Call) -> Response:
         vector_similarity_weight=float(body.get("vector_similarity_weight", 0.3)),
         top_k=int(body.get("top_k") or 1024),
     )
-    shown = cut.page(candidates(call.store, query), page)
-    hits = list(shown.hits)
+    result_page = cut.page(candidates(call.store, query), page_number)
+    hits = list(result_page.hits)
     if body.get("use_kg") and (passage := graph_hit(call.store, dataset_ids)):
         hits.insert(0, passage)
     chunks = []
     for hit in hits:
-        seen = dataset_shapes.hit_object(hit, call.era, words=terms(hit.chunk.content))
-        if marked:
-            seen["highlight"] = highlight(hit.chunk.content, question)
+        fields = hit_object(hit, call.era, words=terms(hit.chunk.content))
+        if highlighted:
+            fields["highlight"] = highlight(hit.chunk.content, question)
         metadata = _metadata(call, body, hit.metadata)
         if metadata is not None:
-            seen["document_metadata"] = metadata
-        chunks.append(seen)
+            fields["document_metadata"] = metadata
+        chunks.append(fields)
     if not chunks:
         return _nothing([])
-    return ok({"total": len(shown.passing), "chunks": chunks, "doc_aggs": document_counts(shown.passing)})
+    return ok({"total": len(result_page.passing), "chunks": chunks, "doc_aggs": document_counts(result_page.passing)})
 
 
 async def dify(call: Call) -> Response:
-    """``POST /dify/retrieval``: the external knowledge API of Dify."""
+    """Answer ``POST /dify/retrieval``: the external knowledge API of Dify."""
     body = await call.body()
     key = body.get("knowledge_id")
     if call.store.get(Dataset, key) is None:
@@ -186,15 +185,15 @@ async def dify(call: Call) -> Response:
 
 
 async def related_questions(call: Call) -> Response:
-    """``POST /sessions/related_questions`` and ``/chat/recommendation``: from sentences that share the question's words."""
+    """Answer ``POST /sessions/related_questions`` and ``/chat/recommendation``: from sentences with the question's words."""
     body = await call.body()
     if "question" not in body:
         raise refuse(102, "`question` is required.")
-    wanted = list(dict.fromkeys(terms(str(body["question"]))))
-    found = [
+    search_terms = list(dict.fromkeys(terms(str(body["question"]))))
+    questions = [
         f"What about this: {sentence.rstrip('.!?')}?"
-        for chunk in call.store.match(wanted, _RELATED)
+        for chunk in call.store.match(search_terms, _RELATED)
         for sentence in sentences(chunk.content)
-        if set(wanted) & set(terms(sentence))
+        if set(search_terms) & set(terms(sentence))
     ]
-    return ok(found[:_RELATED], "success" if call.era.new_chat_api else None)
+    return ok(questions[:_RELATED], call.success_message)

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route
 
-from ragflow_integrations.emulator import agents, chats, chunks, completions, datasets, documents, openai, retrieval, system
+from ragflow_integrations.emulator import (
+    agents,
+    chats,
+    chunks,
+    completions,
+    datasets,
+    documents,
+    openai,
+    retrieval,
+    sessions,
+    system,
+)
 from ragflow_integrations.emulator.calls import Call, authorize
-from ragflow_integrations.emulator.replies import Refused
-from ragflow_integrations.emulator.variants import Access
+from ragflow_integrations.emulator.eras import Access
+from ragflow_integrations.emulator.responses import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,14 +80,14 @@ TABLE: Final = (
     _key("GET", "/chats/{chat_id}", chats.get, "new_chat_api"),
     _key("PATCH", "/chats/{chat_id}", chats.patch, "new_chat_api"),
     _key("DELETE", "/chats/{chat_id}", chats.delete, "new_chat_api"),
-    _key("POST", _SESSIONS, chats.create_session),
-    _key("GET", _SESSIONS, chats.list_sessions),
-    _key("DELETE", _SESSIONS, chats.delete_sessions),
-    _key("PUT", _SESSION, chats.update_session),
-    _key("GET", _SESSION, chats.get_session, "new_chat_api"),
-    _key("PATCH", _SESSION, chats.update_session, "new_chat_api"),
-    _key("DELETE", _MESSAGE, chats.delete_message, "new_chat_api"),
-    _key("PUT", _MESSAGE + "/feedback", chats.rate_message, "new_chat_api"),
+    _key("POST", _SESSIONS, sessions.create_session),
+    _key("GET", _SESSIONS, sessions.list_sessions),
+    _key("DELETE", _SESSIONS, sessions.delete_sessions),
+    _key("PUT", _SESSION, sessions.update_session),
+    _key("GET", _SESSION, sessions.get_session, "new_chat_api"),
+    _key("PATCH", _SESSION, sessions.update_session, "new_chat_api"),
+    _key("DELETE", _MESSAGE, sessions.delete_message, "new_chat_api"),
+    _key("PUT", _MESSAGE + "/feedback", sessions.rate_message, "new_chat_api"),
     _key("POST", "/chats/{chat_id}/completions", completions.complete_in_chat),
     _key("POST", "/chat/completions", completions.complete, "chat_completions"),
     _key("POST", "/chats_openai/{chat_id}/chat/completions", openai.complete),
@@ -135,7 +146,7 @@ def _endpoint(entry: Entry, backend: Backend) -> Callable[[Request], Awaitable[R
 
 
 def routes(backend: Backend) -> list[Route]:
-    """The routes of the backend's era.
+    """Return the routes of the backend's era.
 
     Args:
         backend: What the handlers work on.
@@ -144,5 +155,5 @@ def routes(backend: Backend) -> list[Route]:
         Routes for Starlette, those without parts that vary first.
     """
     by_body = [_key("POST", path, agents.complete_by_body) for path in backend.era.agent_paths]
-    wanted = [entry for entry in (*by_body, *TABLE) if not entry.needs or getattr(backend.era, entry.needs)]
-    return [Route(entry.path, _endpoint(entry, backend), methods=[entry.method]) for entry in wanted]
+    entries = [entry for entry in (*by_body, *TABLE) if not entry.needs or getattr(backend.era, entry.needs)]
+    return [Route(entry.path, _endpoint(entry, backend), methods=[entry.method]) for entry in entries]

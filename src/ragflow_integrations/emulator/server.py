@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 import uvicorn
 
-from ragflow_integrations.emulator import ingestion, parsing, shapes
 from ragflow_integrations.emulator.calls import Backend
 from ragflow_integrations.emulator.eras import era_of
 from ragflow_integrations.emulator.faults import FaultInjector, FaultPlan
 from ragflow_integrations.emulator.gate import RequestRecord, application
 from ragflow_integrations.emulator.model import ExtractiveModel, RemoteModel
-from ragflow_integrations.emulator.store import Agent, Chat, Dataset, Document, Store
+from ragflow_integrations.emulator.seed import seed
+from ragflow_integrations.emulator.store import Document, Store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,20 +29,16 @@ CORPUS: Final = Path(__file__).with_name("corpus")
 DEFAULT_KEY: Final = "ragflow-emulator-key"
 BETA_KEY: Final = "emulator-beta-key"
 _HOST: Final = "127.0.0.1"
-_DATASET: Final = "Emulator documents"
-_CHAT: Final = "Emulator assistant"
-_AGENT: Final = "Emulator agent"
-_FORM_AGENT: Final = "Emulator form agent"
 _START_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.1
 
-# What uvicorn says about connections that are broken on purpose is no news.
+# Uvicorn logs the connections that faults break on purpose as errors; an application must not see those.
 logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
 logging.getLogger("uvicorn.error").propagate = False
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which says when it is ready, and stops the moment it shall."""
+    """Uvicorn that sets an event when it is ready, and stops at once when another is set."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event, stopping: asyncio.Event) -> None:
         super().__init__(config)
@@ -65,8 +61,8 @@ class _Server(uvicorn.Server):
 class Emulator:
     """A local server that speaks RAGFlow's API. It is not RAGFlow.
 
-    It answers from documents with sentences quoted out of them, keeps chats and sessions, and behaves like the release
-    asked for, with the errors and oddities of that release.
+    It answers from documents with sentences quoted out of them, keeps chats and sessions, and behaves like
+    the chosen release, with its errors and oddities.
 
     Args:
         docs: A folder or a file to serve; None for the documents that come with the emulator.
@@ -77,7 +73,7 @@ class Emulator:
         data: A SQLite file that keeps everything; None to keep nothing.
         llm_base_url: An OpenAI-compatible API, up to before ``/chat/completions``, whose model writes the answers.
         llm_api_key: The key of that API.
-        llm_model: The model to ask it for.
+        llm_model: The name of the model.
         faults: Faults to inject.
 
     Attributes:
@@ -130,7 +126,7 @@ class Emulator:
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._store: Store | None = None
         self._backend: Backend | None = None
-        self._given_up = False
+        self._stop_requested = False
         self._failure: BaseException | None = None
 
     @property
@@ -150,7 +146,7 @@ class Emulator:
 
     @property
     def faults(self) -> FaultPlan:
-        """What goes wrong; may be set at any time."""
+        """The faults to inject; may be set at any time."""
         return self.fault_injector.plan
 
     @faults.setter
@@ -183,13 +179,15 @@ class Emulator:
             listener.bind((_HOST, self._port))
             self._port = listener.getsockname()[1]
             self._store = Store(self._data)
-            self._seed(self._store)
+            seeded = seed(self._store, self.era, self._docs)
+            self.dataset_id, self.chat_id = seeded.dataset_id, seeded.chat_id
+            self.agent_id, self.form_agent_id = seeded.agent_id, seeded.form_agent_id
         except BaseException:
             listener.close()
             self._close_store()
             raise
         ready = threading.Event()
-        self._given_up = False
+        self._stop_requested = False
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(listener, ready), name="ragflow-emulator", daemon=True)
         self._thread.start()
@@ -202,7 +200,7 @@ class Emulator:
         """Stop serving at once, open streams included. Does nothing if it does not run."""
         if self._thread is None:
             return
-        self._given_up = True
+        self._stop_requested = True
         if self._stopping is not None:
             loop, stopping = self._stopping
             with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -237,7 +235,7 @@ class Emulator:
     async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         stopping = asyncio.Event()
         self._stopping = (asyncio.get_running_loop(), stopping)
-        if self._given_up:  # before there was anything to stop
+        if self._stop_requested:  # before there was anything to stop
             return
         self._backend = Backend(
             era=self.era,
@@ -260,46 +258,3 @@ class Emulator:
             timeout_graceful_shutdown=1,
         )
         await _Server(config, ready, stopping).serve([listener])
-
-    # What it holds when it starts
-
-    def _seed(self, store: Store) -> None:
-        known = {dataset.name: dataset for dataset in store.all(Dataset)}
-        if _DATASET in known:
-            dataset = known[_DATASET]
-        else:
-            dataset = Dataset(name=_DATASET, parser_config=shapes.default_parser_config())
-            store.put(dataset)
-            for path in self._files():
-                document = ingestion.add_file(store, dataset, path.name, path.read_bytes())
-                ingestion.parse(store, document)
-        self.dataset_id = dataset.id
-        self.chat_id = self._seeded_chat(store)
-        self.agent_id = self._seeded_agent(store, Agent(title=_AGENT, dataset_ids=[dataset.id]))
-        self.form_agent_id = self._seeded_agent(store, Agent(title=_FORM_AGENT, dataset_ids=[dataset.id], asks="topic"))
-
-    def _files(self) -> list[Path]:
-        if self._docs.is_file():
-            return [self._docs]
-        return sorted(path for path in self._docs.rglob("*") if path.suffix.lower() in parsing.SUFFIXES)
-
-    def _seeded_chat(self, store: Store) -> str:
-        for chat in store.all(Chat):
-            if chat.name == _CHAT:
-                return chat.id
-        chat = Chat(
-            name=_CHAT,
-            dataset_ids=[self.dataset_id],
-            llm_id=shapes.CHAT_MODEL,
-            llm_setting=dict(shapes.LLM_SETTING),
-            prompt_config=shapes.default_prompt_config(self.era),
-        )
-        store.put(chat)
-        return chat.id
-
-    def _seeded_agent(self, store: Store, wanted: Agent) -> str:
-        for agent in store.all(Agent):
-            if agent.title == wanted.title:
-                return agent.id
-        store.put(wanted)
-        return wanted.id

@@ -41,7 +41,7 @@ def new_id() -> str:
 
 
 def now_ms() -> int:
-    """The time in milliseconds, the unit of ``create_time``."""
+    """Return the time in milliseconds, the unit of ``create_time``."""
     return time.time_ns() // 1_000_000
 
 
@@ -222,7 +222,7 @@ class Store:
         self.put(record)
 
     def get(self, kind: type[_Stored], key: object, *, parent: str | None = None) -> _Stored | None:
-        """Look an object up.
+        """Return an object by its id.
 
         Args:
             kind: Its class.
@@ -290,7 +290,7 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (document.id, content))
 
     def file(self, document: Document) -> bytes:
-        """The bytes of a document."""
+        """Return the bytes of a document."""
         with self._lock:
             row = self._db.execute("SELECT content FROM files WHERE document_id = ?", (document.id,)).fetchone()
         content: bytes = row[0] if row else b""
@@ -309,19 +309,19 @@ class Store:
         for chunk in self.all(Chunk, parent=document.id):
             self.delete(chunk)
 
-    def match(self, wanted: Sequence[str], limit: int) -> list[Chunk]:
+    def match(self, search_terms: Sequence[str], limit: int) -> list[Chunk]:
         """Find the chunks that hold any of the terms.
 
         Args:
-            wanted: Search terms.
+            search_terms: Search terms.
             limit: How many chunks at most.
 
         Returns:
             The chunks, best BM25 rank first.
         """
-        if not wanted:
+        if not search_terms:
             return []
-        query = " OR ".join(f'"{term}"' for term in wanted)
+        query = " OR ".join(f'"{term}"' for term in search_terms)
         with self._lock:
             rows = self._db.execute(
                 "SELECT chunk_id FROM chunk_terms WHERE chunk_terms MATCH ? ORDER BY rank LIMIT ?", (query, limit)
@@ -329,14 +329,14 @@ class Store:
         return [chunk for row in rows if (chunk := self.get(Chunk, row[0]))]
 
     def frequency(self, term: str) -> int:
-        """In how many chunks a term occurs."""
+        """Return the number of chunks that hold a term."""
         with self._lock:
             row = self._db.execute("SELECT count(*) FROM chunk_terms WHERE chunk_terms MATCH ?", (f'"{term}"',)).fetchone()
         count: int = row[0]
         return count
 
     def chunk_total(self) -> int:
-        """How many chunks there are."""
+        """Return the number of chunks."""
         with self._lock:
             row = self._db.execute("SELECT count(*) FROM chunk_terms").fetchone()
         count: int = row[0]

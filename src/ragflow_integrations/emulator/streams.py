@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ragflow_integrations.emulator import research
 from ragflow_integrations.emulator.answering import Reference, document_counts, insert_markers
-from ragflow_integrations.emulator.dataset_shapes import reference_chunk
+from ragflow_integrations.emulator.eras import ThinkTags
 from ragflow_integrations.emulator.model import ModelError, Token
+from ragflow_integrations.emulator.serializers.chunks import reference_chunk
 from ragflow_integrations.emulator.text import count_tokens
-from ragflow_integrations.emulator.variants import ThinkTags
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from ragflow_integrations.emulator.era import Era
+    from ragflow_integrations.emulator.eras import Era
     from ragflow_integrations.emulator.model import Model, ModelRequest
 
 _FLAGS: Final = ("start_to_think", "end_to_think")
@@ -47,7 +47,7 @@ class Turn:
 
     era: Era
     model: Model
-    task: ModelRequest
+    request: ModelRequest
     has_datasets: bool
     quote: bool = True
     empty_response: str = ""
@@ -68,31 +68,31 @@ class Turn:
     @property
     def nothing_found(self) -> bool:
         """Nothing was retrieved, and the assistant has a text for that."""
-        return self.has_datasets and not self.task.hits and bool(self.empty_response)
+        return self.has_datasets and not self.request.hits and bool(self.empty_response)
 
     @property
     def unreferenced(self) -> bool:
         """The reference object is an empty list: datasets were searched, and nothing was found or nothing may be cited."""
-        return self.has_datasets and not self.nothing_found and not (self.task.hits and self.quote)
+        return self.has_datasets and not self.nothing_found and not (self.request.hits and self.quote)
 
     def cite(self, text: str) -> dict[str, Any]:
-        """The reference object of an answer."""
-        if not (self.task.hits and self.quote):
+        """Return the reference object of an answer."""
+        if not (self.request.hits and self.quote):
             return {}
-        reference = Reference(self.task.hits)
-        chunks = [reference_chunk(hit, self.era, with_metadata=self.with_metadata) for hit in self.task.hits]
+        reference = Reference(self.request.hits)
+        chunks = [reference_chunk(hit, self.era, with_metadata=self.with_metadata) for hit in self.request.hits]
         return {"total": len(chunks), "chunks": chunks, "doc_aggs": document_counts(reference.cited(text))}
 
     def decorate(self, text: str) -> str:
-        """The answer with the markers that the server inserts."""
-        if not (self.quote and self.task.hits):
+        """Return the answer with the markers that the server inserts."""
+        if not (self.quote and self.request.hits):
             return text
-        return insert_markers(text, self.task.hits, self.era.marker.format)
+        return insert_markers(text, self.request.hits, self.era.marker.format)
 
     @property
     def prompt(self) -> str:
         """The debug text that the server adds to final events: its frame, and where the time went."""
-        query = f"{self.task.system}  \n  \n### Query:  \n{self.task.question}"
+        query = f"{self.request.system}  \n  \n### Query:  \n{self.request.question}"
         if self.nothing_found:
             return query
         total = (time.perf_counter() - self.began) * 1000
@@ -103,7 +103,7 @@ class Turn:
         )
 
     def piece(self, answer: str, **flags: bool) -> dict[str, Any]:
-        """An event with a part of the answer."""
+        """Return an event with a part of the answer."""
         event: dict[str, Any] = {"answer": answer, "reference": {"chunks": []}, "audio_binary": None}
         if not self.has_datasets:
             event |= {"prompt": "", "created_at": time.time()}
@@ -112,7 +112,7 @@ class Turn:
         return event | flags
 
     def final(self, answer: str, cited: str) -> dict[str, Any]:
-        """The event that carries the reference."""
+        """Return the event that carries the reference."""
         self.reference = self.cite(cited)
         event: dict[str, Any] = {"answer": answer, "reference": self.reference, "prompt": self.prompt}
         event["created_at"] = time.time()
@@ -120,11 +120,11 @@ class Turn:
 
 
 async def _spoken(turn: Turn) -> AsyncIterator[Token]:
-    """The model's tokens; a failure becomes text where the era makes it text."""
-    era, streamed = turn.era, turn.task.streamed
+    """Yield the model's tokens; a failure becomes text if the era makes it text."""
+    era, streamed = turn.era, turn.request.streamed
     coded = era.error_codes_streamed if streamed else era.error_codes_nonstream
     try:
-        async for token in turn.model.write(turn.task):
+        async for token in turn.model.write(turn.request):
             yield token
     except ModelError as error:
         if error.dropped and era.drop_is_error_event:
@@ -135,7 +135,7 @@ async def _spoken(turn: Turn) -> AsyncIterator[Token]:
 
 
 async def _tagged(turn: Turn) -> AsyncIterator[Token]:
-    """The tokens, with ``<think>`` tags in the text treated the era's way."""
+    """Yield the tokens, with ``<think>`` tags in the text treated as the era does."""
     thinking = swallowed = False
     treatment = turn.era.think_tags
     async for token in _spoken(turn):
@@ -156,15 +156,15 @@ async def _tagged(turn: Turn) -> AsyncIterator[Token]:
 
 
 async def _researched(turn: Turn) -> AsyncIterator[Token]:
-    """The tokens, behind what deep research says of itself."""
-    for token in research.inline(turn.task) if turn.researches else ():
+    """Yield the tokens of deep research, then those of the answer."""
+    for token in research.inline(turn.request) if turn.researches else ():
         yield token
     async for token in _tagged(turn):
         yield token
 
 
 async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """Up to 0.23.1: every event has the whole text; reasoning is inline and its tag is closed each time."""
+    """Yield events as up to 0.23.1: each has the whole text; reasoning is inline and its tag is closed each time."""
     reasoning = answer = sent = ""
     waiting = 0
     notice = False
@@ -192,16 +192,22 @@ async def _cumulative(turn: Turn) -> AsyncIterator[dict[str, Any]]:
         yield turn.final(turn.text, turn.text)
 
 
+def _research_events(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield what deep research sends in front of the answer, and keep its text in the turn."""
+    for text, flags in research.events(turn.era, turn.request) if turn.researches else ():
+        turn.text += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
+        yield turn.piece(text, **flags)
+
+
 async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """From 0.24: an event has a piece of the text; flags say where reasoning starts and ends."""
+    """Yield events as from 0.24 on: each has a piece of the text; flags mark where reasoning starts and ends."""
     era = turn.era
-    reasoning = answer = batch = front = ""
+    reasoning = answer = batch = ""
     waiting = 0
     thinking = False
-    for text, flags in research.events(era, turn.task) if turn.researches else ():
-        front += "<think>" if "start_to_think" in flags else "</think>" if "end_to_think" in flags else text
-        turn.text = front
-        yield turn.piece(text, **flags)
+    for event in _research_events(turn):
+        yield event
+    front = turn.text
     async for token in _tagged(turn):
         if token.thinking != thinking:
             if batch:
@@ -220,13 +226,19 @@ async def _deltas(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     thought = f"<think>{reasoning}</think>" if reasoning else ""
     turn.text = front + thought + answer
     if turn.has_datasets and (thought or answer):
-        if era.final_has_text:
-            turn.text = thought + turn.decorate(answer)
-        yield turn.final(turn.text if era.final_has_text else "", turn.text)
+        yield _closing(turn, thought, answer)
+
+
+def _closing(turn: Turn, thought: str, answer: str) -> dict[str, Any]:
+    """Return the final event of `_deltas`; with the decorated text in it, that text is stored."""
+    if not turn.era.final_has_text:
+        return turn.final("", turn.text)
+    turn.text = thought + turn.decorate(answer)
+    return turn.final(turn.text, turn.text)
 
 
 async def _legacy(turn: Turn) -> AsyncIterator[dict[str, Any]]:
-    """``legacy: true``: the events of `_deltas`, each with the whole text so far and with raw tags."""
+    """Yield the events of ``legacy: true``: those of `_deltas`, each with the whole text so far and with raw tags."""
     whole = ""
     async for event in _deltas(turn):
         if event.get("start_to_think"):
@@ -238,7 +250,7 @@ async def _legacy(turn: Turn) -> AsyncIterator[dict[str, Any]]:
 
 
 def _empty_response(turn: Turn) -> list[dict[str, Any]]:
-    """What is said when nothing was found; the model is not asked."""
+    """Return the events of a turn without hits; the model is not called."""
     era = turn.era
     text = html.escape(turn.empty_response) if era.escapes_empty_response else turn.empty_response
     turn.text = text
@@ -255,8 +267,8 @@ def _empty_response(turn: Turn) -> list[dict[str, Any]]:
 
 def _check(turn: Turn) -> None:
     """Raise what the server raises before it answers."""
-    if not isinstance(turn.task.question, str):
-        kind = type(turn.task.question).__name__
+    if not isinstance(turn.request.question, str):
+        kind = type(turn.request.question).__name__
         raise TurnFailedError(f"sequence item 0: expected str instance, {kind} found")
     if turn.failure is not None:
         raise TurnFailedError(str(turn.failure), turn.failure)
@@ -289,7 +301,7 @@ async def answer_at_once(turn: Turn, *, whole: bool = False) -> dict[str, Any]:
 
     Args:
         turn: The turn.
-        whole: Give the whole answer where native routes are cut after their first event (0.25.1 to 0.25.5).
+        whole: Whether to return the whole answer of releases whose native routes end after the first event (0.25.1 to 0.25.5).
 
     Returns:
         The answer object without ids: decorated and without reasoning.

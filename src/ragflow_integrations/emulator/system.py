@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 
 from ragflow_integrations.emulator.calls import authorize, unauthorized
-from ragflow_integrations.emulator.replies import Json, Refused, ok
-from ragflow_integrations.emulator.variants import Access
+from ragflow_integrations.emulator.eras import Access
+from ragflow_integrations.emulator.responses import Json, Refused, ok
 
 if TYPE_CHECKING:
     from ragflow_integrations.emulator.calls import Call
 
 
 async def ping(call: Call) -> Response:  # noqa: ARG001 - every handler takes its call
-    """``GET …/system/ping``: text, not JSON."""
+    """Answer ``GET …/system/ping``: text, not JSON."""
     return PlainTextResponse("pong", media_type="text/html")
 
 
 async def version(call: Call) -> Response:
-    """``GET /api/v1/system/version``: needs no key, so it proves nothing about one."""
+    """Answer ``GET /api/v1/system/version``: needs no key, so it proves nothing about one."""
     return ok(f"v{call.era.version}", "success")
 
 
 async def version_v1(call: Call) -> Response:
-    """``GET /v1/system/version``: for logged-in users, and on 0.24 for API keys too."""
+    """Answer ``GET /v1/system/version``: for logged-in users, and on 0.24 for API keys too."""
     if not call.era.system_v1_key:
         raise Refused(unauthorized(200))
     try:
@@ -36,12 +36,12 @@ async def version_v1(call: Call) -> Response:
 
 
 async def health(call: Call) -> Response:  # noqa: ARG001 - every handler takes its call
-    """``GET …/system/healthz``."""
+    """Answer ``GET …/system/healthz``."""
     return Json({"db": "ok", "doc_engine": "ok", "redis": "ok", "status": "ok", "storage": "ok"})
 
 
 async def status(call: Call) -> Response:  # noqa: ARG001 - every handler takes its call
-    """``GET /api/v1/system/status``."""
+    """Answer ``GET /api/v1/system/status``."""
     parts = {
         "database": {"database": "sqlite", "elapsed": "0.1", "status": "green"},
         "doc_engine": {"elapsed": "0.1", "uri": "emulated", "version_comment": "not RAGFlow"},
@@ -53,5 +53,5 @@ async def status(call: Call) -> Response:  # noqa: ARG001 - every handler takes 
 
 
 async def language(call: Call) -> Response:  # noqa: ARG001 - every handler takes its call
-    """``GET /api/v1/language``: which implementation of the server this is."""
+    """Answer ``GET /api/v1/language``: which implementation of the server this is."""
     return ok({"language": "python"}, "success")

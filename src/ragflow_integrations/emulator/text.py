@@ -53,23 +53,23 @@ def terms(text: str) -> list[str]:
     Returns:
         The terms in order, with repetitions.
     """
-    found: list[str] = []
+    result: list[str] = []
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         if not _IS_CJK.match(word):
             if word not in STOP_WORDS:
-                found.append(_stem(word))
+                result.append(_stem(word))
         elif len(word) == 1:
-            found.extend([] if word in STOP_WORDS else [word])
+            result.extend([] if word in STOP_WORDS else [word])
         else:
-            found.extend(word[at : at + 2] for at in range(len(word) - 1))
-    return found
+            result.extend(word[index : index + 2] for index in range(len(word) - 1))
+    return result
 
 
 def sentences(text: str) -> list[str]:
     """Split a passage into sentences, without headings, rules, bullets, and the bars of tables."""
     plain = _MARKUP.sub("", text)
-    found = (match.group().strip(" |\t").replace(" | ", ", ") for match in _SENTENCE.finditer(plain))
-    return [sentence for sentence in found if terms(sentence)]
+    stripped = (match.group().strip(" |\t").replace(" | ", ", ") for match in _SENTENCE.finditer(plain))
+    return [sentence for sentence in stripped if terms(sentence)]
 
 
 def count_tokens(text: str) -> int:

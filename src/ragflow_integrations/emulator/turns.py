@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Question:
     """A question with its options."""
 
-    question: Any
+    text: Any
+    """What is asked; anything that the body holds, as the server checks it late."""
     history: list[dict[str, Any]] = field(default_factory=list)
     streamed: bool = True
     quote: bool | None = None
@@ -45,16 +46,16 @@ class Question:
     """The body: all its fields are variables of the prompt."""
 
 
-def _retrieve(call: Call, chat: Chat, ask: Question, dataset_ids: list[str]) -> list[Hit]:
-    """Return the chunks that the assistant is given."""
+def _retrieve(call: Call, chat: Chat, question: Question, dataset_ids: list[str]) -> list[Hit]:
+    """Return the chunks that a question retrieves, the passage of the knowledge graph first."""
     config = chat.prompt_config
-    if not dataset_ids or not isinstance(ask.question, str):
+    if not dataset_ids or not isinstance(question.text, str):
         return []
-    bare_question = Commands.of(ask.question).question
+    bare_question = Commands.of(question.text).question
     query = Query(
-        question=prompting.standalone(bare_question, ask.history) if config.get("refine_multiturn") else bare_question,
+        question=prompting.standalone(bare_question, question.history) if config.get("refine_multiturn") else bare_question,
         dataset_ids=dataset_ids,
-        document_ids=_documents(call, chat, ask, dataset_ids),
+        document_ids=_documents(call, chat, question, dataset_ids),
         similarity_threshold=chat.similarity_threshold,
         vector_similarity_weight=chat.vector_similarity_weight,
         top_k=chat.top_k,
@@ -65,70 +66,70 @@ def _retrieve(call: Call, chat: Chat, ask: Question, dataset_ids: list[str]) -> 
     return hits
 
 
-def make_turn(call: Call, chat: Chat | None, ask: Question) -> Turn:
-    """Retrieve for a question and set the turn up.
+def make_turn(call: Call, chat: Chat | None, question: Question) -> Turn:
+    """Retrieve for a question and return the turn.
 
     Args:
         call: The request.
-        chat: The assistant; None for a bare talk with the model.
-        ask: What is asked, and how.
+        chat: The assistant; None for a question to the model alone.
+        question: The question with its options.
 
     Returns:
         The turn, ready to run.
     """
     finish_parsing(call.backend)
     chat = chat or Chat(name="")
-    dataset_ids = [*chat.dataset_ids, *ask.extra_dataset_ids]
+    dataset_ids = [*chat.dataset_ids, *question.extra_dataset_ids]
     config = chat.prompt_config
-    quote = bool(config.get("quote", True)) if ask.quote is None else ask.quote and bool(config.get("quote", True))
+    quote = bool(config.get("quote", True)) if question.quote is None else question.quote and bool(config.get("quote", True))
     began = time.perf_counter()
-    hits = _retrieve(call, chat, ask, dataset_ids)
+    hits = _retrieve(call, chat, question, dataset_ids)
     retrieval_seconds = time.perf_counter() - began
-    task = ModelRequest(
-        question=ask.question,
+    request = ModelRequest(
+        question=question.text,
         hits=hits,
-        history=ask.history,
-        system=prompting.fill(config, ask.variables, hits) if dataset_ids else str(config.get("system", "")),
-        model=ask.model or chat.llm_id,
-        settings=chat.llm_setting if ask.settings is None else ask.settings,
+        history=question.history,
+        system=prompting.fill(config, question.variables, hits) if dataset_ids else str(config.get("system", "")),
+        model=question.model or chat.llm_id,
+        settings=chat.llm_setting if question.settings is None else question.settings,
         cite=call.era.marker.format if quote else None,
-        streamed=ask.streamed,
+        streamed=question.streamed,
         failure=call.plan.llm_error,
     )
     return Turn(
         era=call.era,
         model=call.backend.model,
-        task=task,
+        request=request,
         has_datasets=bool(dataset_ids),
         quote=quote,
         empty_response=str(config.get("empty_response") or ""),
-        question_is_blank=not str(ask.question).strip(),
-        legacy=ask.legacy and call.era.legacy_flag,
-        researches=research.applies(call.era, config, ask.reasoning, native=ask.native, searches=bool(dataset_ids)),
-        failure=prompting.missing_variable(config, ask.variables) if dataset_ids else None,
-        with_metadata=ask.with_metadata,
+        question_is_blank=not str(question.text).strip(),
+        legacy=question.legacy and call.era.legacy_flag,
+        researches=research.applies(call.era, config, question.reasoning, native=question.native, searches=bool(dataset_ids)),
+        failure=prompting.missing_variable(config, question.variables) if dataset_ids else None,
+        with_metadata=question.with_metadata,
         began=began,
         retrieval_seconds=retrieval_seconds,
     )
 
 
-def _documents(call: Call, chat: Chat, ask: Question, dataset_ids: Sequence[str]) -> list[str] | None:
-    """The documents to answer from; None for all.
+def _documents(call: Call, chat: Chat, question: Question, dataset_ids: Sequence[str]) -> list[str] | None:
+    """Return the documents to answer from; None for all.
 
     A metadata condition replaces the document ids (source: ``api/apps/sdk/session.py`` of 0.24.0). The assistant's own filter
     adds documents to them (source: ``apply_meta_data_filter``). Datasets of tables are asked by SQL, whatever the ids, before
     0.27.0 (source: ``use_sql``).
     """
     era = call.era
-    documents = ask.document_ids
-    if ask.metadata_condition:
-        condition = ask.metadata_condition
+    documents = question.document_ids
+    if question.metadata_condition:
+        condition = question.metadata_condition
         documents = matching_documents(call.store, era, dataset_ids, condition) if condition.get("conditions") else None
     own = chat.meta_data_filter if era.chat_has_metadata_filter else {}
     if own.get("method") == "manual":
         conditions = [
-            {"name": one.get("key"), "comparison_operator": one.get("op"), "value": one.get("value")}
-            for one in own.get("manual") or []
+            {"name": entry.get("key"), "comparison_operator": entry.get("op"), "value": entry.get("value")}
+            for entry in own.get("manual") or []
         ]
         condition = {"logic": own.get("logic", "and"), "conditions": conditions}
         documents = [*(documents or []), *matching_documents(call.store, era, dataset_ids, condition)]
@@ -139,7 +140,7 @@ def _documents(call: Call, chat: Chat, ask: Question, dataset_ids: Sequence[str]
 
 
 def new_message_id(call: Call) -> str:
-    """The id of a turn: hexadecimal from 0.25 on, with hyphens before."""
+    """Return the id of a turn: hexadecimal from 0.25 on, with hyphens before."""
     return new_id() if call.era.messages_in_events else str(uuid.uuid4())
 
 

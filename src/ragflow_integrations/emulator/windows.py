@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ragflow_integrations.emulator.variants import Window
+from ragflow_integrations.emulator.eras import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WINDOW: Final = 64
 _RANKED_PAGES: Final = 3
-_LEAST_RANKED: Final = 128
+_MIN_RANKED: Final = 128
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Cut:
         if number > _RANKED_PAGES:  # neither ranked nor held against the threshold
             hits = candidates[(number - 1) * self.size : number * self.size]
             return Page(hits, candidates)
-        window = candidates[: max(self.size * _RANKED_PAGES, _LEAST_RANKED)]
+        window = candidates[: max(self.size * _RANKED_PAGES, _MIN_RANKED)]
         hits = _ranked(window)[(number - 1) * self.size : number * self.size]
         return Page([hit for hit in hits if hit.similarity >= self.threshold], self._passing(candidates))
 

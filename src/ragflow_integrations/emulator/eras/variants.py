@@ -50,7 +50,7 @@ class NoSession(Enum):
 
 
 class History(Enum):
-    """Where a listed session carries the references of its answers."""
+    """Which messages of a listed session hold the references of its answers."""
 
     ANSWERS = auto()
     """In the assistant messages that answer something."""

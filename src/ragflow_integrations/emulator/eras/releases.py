@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ragflow_integrations.emulator.era import CHUNK_KEYS_NEW, CHUNK_KEYS_SCORED, HIT_KEYS_OLD, TASKS, TASKS_NEW, Era
-from ragflow_integrations.emulator.variants import (
+from ragflow_integrations.emulator.eras.era import CHUNK_KEYS_NEW, CHUNK_KEYS_SCORED, HIT_KEYS_OLD, TASKS, TASKS_NEW, Era
+from ragflow_integrations.emulator.eras.variants import (
     AgentEvents,
     AgentReferences,
     BadBody,
@@ -56,6 +56,7 @@ _V0_19_1: Final = replace(
     rejects_factory_suffix=False,
     unknown_chat_deleted="Assistant({id}) not found.",
     partial_deletes=True,
+    unknown_session_deleted="The chat doesn't own the session {id}",
     history=History.BY_INDEX,
     no_session=NoSession.EMPTY_QUESTION,
     dataset_ids_per_turn=True,
@@ -197,6 +198,7 @@ _V0_25_1: Final = replace(
     old_key_routes=True,
     bare_key=True,
     bad_json_completion=BadBody.EMPTY,
+    completion_ignores_array_body=True,
     plain_body=PlainBody.EMPTY,
     system_v1=False,
     system_v1_ping=False,
@@ -209,6 +211,7 @@ _V0_25_1: Final = replace(
     unknown_chat_deleted="Chat({id}) not found.",
     history=History.TOP_LEVEL,
     prompt=Prompt.MESSAGES,
+    content_list_fails=True,
     chat_completions=True,
     dataset_ids_per_turn=False,
     metadata_filters_turns=False,
@@ -255,9 +258,11 @@ _V0_25_6: Final = replace(
     version="0.25.6",
     agent_session_lookup_checked=True,
     bad_json_completion=BadBody.BAD_REQUEST,
+    completion_ignores_array_body=False,
     plain_body=PlainBody.FORM_ERROR,
     session_keeps_user_id=False,
     prompt=Prompt.EITHER,
+    content_list_fails=False,
     answer_ids=True,
     first_event_only=False,
     history_overwritten=False,
@@ -369,12 +374,12 @@ def era_of(version: str) -> Era:
     """
     unsupported = f"RAGFlow {version!r} is not supported; supported are {', '.join(SUPPORTED_VERSIONS)}."
     try:
-        wanted = _parts(version.strip().removeprefix("v"))
+        numbers = _parts(version.strip().removeprefix("v"))
     except ValueError:
         raise ValueError(unsupported) from None
-    series = [era for era in ERAS if _parts(era.version)[:2] == wanted[:2]]
+    series = [era for era in ERAS if _parts(era.version)[:2] == numbers[:2]]
     if not series:
         raise ValueError(unsupported)
-    if len(wanted) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
+    if len(numbers) == 2:  # noqa: PLR2004 - "major.minor": the newest listed release of the series
         return series[-1]
-    return min(series, key=lambda era: abs(_parts(era.version)[2] - wanted[2]))
+    return min(series, key=lambda era: abs(_parts(era.version)[2] - numbers[2]))

@@ -31,7 +31,7 @@ class Json(JSONResponse):
 
 
 def envelope(code: int, *, data: Any = _ABSENT, message: str | None = None, status: int = 200, **more: Any) -> Json:
-    """The envelope of every reply; ``data`` and ``message`` may each be absent, and differ by route and era."""
+    """Return the envelope of every reply; ``data`` and ``message`` may each be absent, and differ by route and era."""
     body: dict[str, Any] = {"code": code}
     if data is not _ABSENT:
         body["data"] = data
@@ -41,12 +41,12 @@ def envelope(code: int, *, data: Any = _ABSENT, message: str | None = None, stat
 
 
 def ok(data: Any = _ABSENT, message: str | None = None, **more: Any) -> Json:
-    """Code 0."""
+    """Return a reply with code 0."""
     return envelope(0, data=data, message=message, **more)
 
 
 def exception_reply(error: Exception | str) -> Json:
-    """Code 100: an exception that nobody caught, shown as its representation."""
+    """Return a reply with code 100: an exception that the server did not catch, shown as its ``repr``."""
     return envelope(100, data=None, message=error if isinstance(error, str) else repr(error))
 
 
@@ -67,12 +67,12 @@ class StreamBrokenError(Exception):
 
 
 def refuse(code: int, message: str, **more: Any) -> Refused:
-    """A refusal, to be raised."""
+    """Return a refusal, to be raised."""
     return Refused(envelope(code, message=message, **more))
 
 
 def frame(event: Any, *, prefix: str = "data:") -> str:
-    """One server-sent event. Only agents' OpenAI-compatible streams have a space behind the colon."""
+    """Return one server-sent event. Only agents' OpenAI-compatible streams have a space behind the colon."""
     return f"{prefix}{json.dumps(event, ensure_ascii=False)}\n\n"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ragflow_integrations.emulator.variants import (
+from ragflow_integrations.emulator.eras.variants import (
     AgentEvents,
     AgentReferences,
     BadBody,
@@ -89,6 +89,8 @@ class Era:
     """[09_err_no_content_type]"""
     array_body: str = "AttributeError(\"'list' object has no attribute 'get'\")"
     """[09_err_json_array_body]"""
+    completion_ignores_array_body: bool = False
+    """A completion takes an array for an empty body: it checks for required arguments first [09_err_json_array_body]."""
 
     # Who is calling
     unauthorized_is_401: bool = False
@@ -122,11 +124,13 @@ class Era:
     """[10_chat_delete_empty_body]"""
     partial_deletes: bool = False
     """A delete of sessions or chats goes on past an unknown id [10_session_delete_partial]; else it ends there (source)."""
+    unknown_session_deleted: str = "The chat doesn't own the session"
+    """[10_session_delete_partial]"""
     unknown_chat_deleted: str = "You don't own the chat {id}"
     """[01_chat_delete_unknown]"""
     page_size_limit: int | None = None
     chats_unpaged: bool = False
-    """A list of chats is whole unless a page size is asked for."""
+    """A list of chats is whole unless the request has a page size."""
     name_required: str = "`name` is required."
     duplicate_chat: str = "Duplicated chat name in creating chat."
     not_authorized: str = "No authorization."
@@ -139,6 +143,8 @@ class Era:
 
     # Native completions
     prompt: Prompt = Prompt.QUESTION
+    content_list_fails: bool = False
+    """A question whose content is a list of parts is code 100 [04_messages_err_content_list]."""
     completion_callable: str = "completion"
     """The function whose name leaks in a TypeError [03_completion_body_with_chat_id]."""
     chat_callable: str = "chat"
@@ -158,7 +164,7 @@ class Era:
     """How many tokens of reasoning one event holds."""
     think_tags: ThinkTags = ThinkTags.KEPT
     messages_in_events: bool = False
-    """``message`` stands in events and replies."""
+    """Events and replies have ``message``."""
     chat_id_in_answers: bool = False
     answer_ids: bool = True
     """The server makes the id of a turn; else it is the client's, or null."""
@@ -176,7 +182,7 @@ class Era:
     """``**ERROR**: CODE - text`` in streams; else a line of its own without a code [09_err_llm_500_stream]."""
     error_codes_nonstream: bool = False
     drop_is_error_event: bool = True
-    """A model that hangs up in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
+    """A model that closes its connection in mid-stream is an event with code 500 [09_err_llm_drop_midstream]."""
     legacy_flag: bool = False
     store_flag: bool = False
     deep_research: DeepResearch = DeepResearch.INLINE
@@ -233,7 +239,7 @@ class Era:
     # Datasets and documents
     dataset_tasks: tuple[str, ...] = ()
     dataset_total: bool = False
-    """``total_datasets`` stands beside the list."""
+    """The reply has ``total_datasets``."""
     dataset_owner: bool = False
     dataset_model_name: bool = False
     dataset_get: bool = False
@@ -293,7 +299,7 @@ class Era:
     agent_new_api: bool = False
     """GET of one agent and of one session, sessions with owner, errors as envelopes."""
     agent_session_key: str = "message"
-    """Where a created session has its messages [08_agent_session_create]."""
+    """The key of the messages in a created session [08_agent_session_create]."""
     agent_session_list_key: str = "messages"
     agent_session_named: bool = False
     agent_inputs_in_body: bool = True

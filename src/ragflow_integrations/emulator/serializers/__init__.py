@@ -1,0 +1,1 @@
+"""JSON of stored objects, one module for each kind of object, as each era writes it."""
